@@ -1,0 +1,100 @@
+"""The application as a plain ASGI app, without a lifespan: nothing has to be started before the first request.
+
+Source: https://asgi.readthedocs.io/en/latest/specs/www.html .
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from core.http import Application, Request, Response, plain
+
+__all__ = ["AsgiApp"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class AsgiApp:
+    """Serves an `Application` to any ASGI server or adapter.
+
+    A client that goes away while its request is served cancels the work, and with it the statement in the database.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request.
+
+        Raises:
+            RuntimeError: The scope is of another type; for ``lifespan`` that is how an app says that it has none.
+        """
+        if scope["type"] != "http":
+            raise RuntimeError(f"this application serves http only, not {scope['type']}")
+        settings = self._application.settings
+        try:
+            async with asyncio.timeout(settings.timeout):
+                body = await _read_body(receive, settings.body_limit)
+        except TimeoutError:
+            await _send(send, plain(408, f"The request had not arrived whole after {settings.timeout:g} seconds."))
+            return
+        if body is None:
+            return
+        response = await _unless_gone(self._application.handle(_request(scope, body)), receive)
+        if response is not None:
+            await _send(send, response)
+
+
+def _request(scope: Scope, body: bytes) -> Request:
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+    return Request(method=scope["method"], path=scope["path"], headers=headers, body=body, request_id=str(uuid.uuid4()))
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """The body, cut one byte past ``limit``; None if the client went away before it was whole."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            return bytes(body[: limit + 1])
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _unless_gone(work: Awaitable[Response], receive: Receive) -> Response | None:
+    """The outcome of ``work``, or None if the client went away first; the work is cancelled then."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = {**response.headers, "content-length": str(len(response.body))}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": response.body})

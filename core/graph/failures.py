@@ -1,0 +1,87 @@
+"""What the driver raises, said again for an agent: what went wrong and what to do, and no address or credential."""
+
+from __future__ import annotations
+
+import logging
+
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    ConnectionAcquisitionTimeoutError,
+    DriverError,
+    Neo4jError,
+    ServiceUnavailable,
+    SessionExpired,
+    TransientError,
+)
+
+from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError, ToolError
+
+__all__ = ["explain_failure", "is_lost_connection"]
+
+logger = logging.getLogger(__name__)
+
+_ACCESS_MODE = "Neo.ClientError.Statement.AccessMode"
+_TIMED_OUT = (
+    "Neo.ClientError.Transaction.TransactionTimedOut",
+    "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
+)
+_OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether ``error`` means that the connection broke, so that a read may be tried on another one."""
+    return isinstance(error, ServiceUnavailable | SessionExpired)
+
+
+def explain_failure(error: Neo4jError | DriverError) -> ToolError:
+    """The error of this project's tree that says what ``error`` means.
+
+    The driver's own text names hosts and ports, so it goes to the log of this server, never into the new error.
+    """
+    if isinstance(error, AuthError):
+        logger.error("the database refused this server's login: %s", error.code)
+        return DatabaseUnavailable(
+            "The database refused this server's own login. Nothing in the call can change that: tell the operator "
+            "to check the database user and password that this server is configured with."
+        )
+    if is_lost_connection(error) or isinstance(error, ConnectionAcquisitionTimeoutError):
+        logger.warning("the database cannot be reached: %s", type(error).__name__)
+        return DatabaseUnavailable(
+            "The database cannot be reached at the moment. Try again in some seconds; if it lasts, tell the operator."
+        )
+    if isinstance(error, ConfigurationError):
+        logger.error("the driver refuses its configuration: %s", type(error).__name__)
+        return DatabaseUnavailable("This server's connection to the database is misconfigured: tell the operator.")
+    if isinstance(error, Neo4jError):
+        return _explain_server_error(error)
+    logger.error("the driver failed: %s", type(error).__name__)
+    return DatabaseUnavailable("This server's connection to the database failed: tell the operator.")
+
+
+def _explain_server_error(error: Neo4jError) -> ToolError:
+    code = error.code or "Neo.DatabaseError.General.UnknownError"
+    message = error.message or "no message"
+    if code == _ACCESS_MODE:
+        return NotReadOnly(
+            "The database refused the statement, since it would write. This tool only reads: "
+            "leave out clauses that create, change or delete."
+        )
+    if code in _TIMED_OUT:
+        return DeadlineExceeded(
+            "The call's time was up and the database stopped the statement. "
+            "Ask for less: match on an indexed property, add a LIMIT, or aggregate in the statement."
+        )
+    if code == _OUT_OF_MEMORY:
+        return StatementError(
+            "The statement needs more memory than the database allows one transaction. Ask for less: "
+            f"filter earlier, add a LIMIT, or avoid collecting everything at once. ({code})",
+            code,
+        )
+    if isinstance(error, ClientError):
+        return StatementError(f"{code}: {message}", code)
+    if isinstance(error, TransientError):
+        return StatementError(f"{code}: {message} This can pass: try again in some seconds.", code)
+    logger.error("the database failed: %s", code)
+    return StatementError(f"{code}: {message}", code)

@@ -1,0 +1,55 @@
+"""What a read answers, cut while it streams so that neither this server nor the agent ever holds too much."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from core.graph.values import to_json
+
+__all__ = ["Limits", "ReadResult", "RowCollector"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one answer holds: ``rows``, and ``bytes`` of JSON that the rows take together."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """The answer of a read: ``rows`` are arrays in the order of ``columns``, values in JSON form.
+
+    ``cut_by`` says which limit ended the answer early, or is None where the answer is whole.
+    """
+
+    columns: list[str]
+    rows: list[list[Any]]
+    cut_by: Literal["rows", "bytes"] | None
+
+
+@dataclass(slots=True)
+class RowCollector:
+    """Takes records one at a time until a limit is reached."""
+
+    limits: Limits
+    rows: list[list[Any]] = field(default_factory=list)
+    size: int = 0
+    cut_by: Literal["rows", "bytes"] | None = None
+
+    def add(self, values: list[Any]) -> bool:
+        """Take one record's ``values``; False, and the record left out, once a limit is reached."""
+        if len(self.rows) >= self.limits.rows:
+            self.cut_by = "rows"
+            return False
+        row = [to_json(value) for value in values]
+        size = len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+        if self.size + size > self.limits.bytes:
+            self.cut_by = "bytes"
+            return False
+        self.size += size
+        self.rows.append(row)
+        return True

@@ -1,0 +1,31 @@
+"""Whether the database answers, asked often and found out seldom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from core.graph.connection import Graph
+
+__all__ = ["Health"]
+
+_KNOWN_FOR = 2.0
+"""Seconds for which an answer is good: anyone may ask, so asking must not become a load on the database."""
+
+
+class Health:
+    """Remembers for a moment whether the database answered; callers that come together share one look."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._lock = asyncio.Lock()
+        self._looked_at = -_KNOWN_FOR
+        self._up = False
+
+    async def database_answers(self) -> bool:
+        """Whether the database answered within the last moment, or does now. Never raises."""
+        async with self._lock:
+            if time.monotonic() - self._looked_at >= _KNOWN_FOR:
+                self._up = await self._graph.answers()
+                self._looked_at = time.monotonic()
+            return self._up

@@ -1,0 +1,32 @@
+"""The one type for every caller, whatever platform vouched for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["LOCAL_PRINCIPAL", "Principal", "PrincipalKind"]
+
+PrincipalKind = Literal["managed_identity", "service_principal", "iam_role", "api_key", "user_on_behalf", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls.
+
+    ``id`` is the platform's stable identifier (an object id, an ARN, an application id), the thing that policies and
+    audit lines rest on; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and
+    scopes alike. ``proved_by`` says how the identity was proved.
+    """
+
+    platform: str
+    kind: PrincipalKind
+    id: str
+    name: str = ""
+    tenant: str = ""
+    roles: frozenset[str] = frozenset()
+    proved_by: str = ""
+
+
+LOCAL_PRINCIPAL = Principal(platform="local", kind="local", id="local", name="this machine", proved_by="loopback")
+"""The fixed caller of ``serve``: whoever can reach the loopback interface or the process's own stdin. It reads."""

@@ -1,0 +1,121 @@
+"""Every setting of the server, read from the environment once, at start.
+
+A setting is a field of `Settings`; its environment variable is ``NEO4J_M2M_`` and the field's name in capitals, except
+for the four that name the database, which are called as Neo4j's own tools and Aura's credential file call them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from core.errors import SettingsError
+
+__all__ = ["PREFIX", "Settings"]
+
+PREFIX = "NEO4J_M2M_"
+
+_DATABASE_PREFIX = "neo4j_"
+"""Fields that begin so are read from the variable of just that name: NEO4J_URI, not NEO4J_M2M_NEO4J_URI."""
+
+_URI_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+"""The schemes the driver accepts: https://neo4j.com/docs/python-manual/current/connect-advanced/ ."""
+
+
+class Settings(BaseModel):
+    """What an operator can choose. Immutable; a platform's shim extends it by inheriting.
+
+    Credentials are `SecretStr`: their text shows in no repr, log or error.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    neo4j_uri: str | None = Field(None, description="Where the database is, such as `neo4j+s://ID.databases.neo4j.io`.")
+    neo4j_username: str = Field("neo4j", min_length=1, description="The database user.")
+    neo4j_password: SecretStr | None = Field(None, description="The database user's password.")
+    neo4j_database: str | None = Field(
+        None, min_length=1, description="The database to use; unset, the user's home database."
+    )
+
+    timeout: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that one call may take, from its arrival to its answer."
+    )
+    connect_timeout: float = Field(
+        5.0, gt=0, le=300, description="Seconds to wait for a connection to the database to open."
+    )
+    max_rows: int = Field(1000, ge=1, le=1_000_000, description="Rows that one answer holds at the most.")
+    max_bytes: int = Field(
+        262_144, ge=1024, le=67_108_864, description="Bytes of JSON that the rows of one answer hold at the most."
+    )
+    body_limit: int = Field(
+        1_048_576, ge=1024, le=67_108_864, description="Bytes that the body of one request may have; more gets 413."
+    )
+    pool_size: int = Field(10, ge=1, le=1000, description="Connections to the database that are kept at the most.")
+    schema_ttl: float = Field(
+        300.0, ge=0, le=86_400, description="Seconds for which `get-schema` answers from memory; 0 turns that off."
+    )
+    wrap_results: bool = Field(
+        True,
+        description="Whether the text of an answer marks the graph's data as untrusted (`structuredContent` never is).",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lines below this level are not logged."
+    )
+
+    @field_validator("neo4j_uri")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in _URI_SCHEMES or not parts.hostname:
+            raise ValueError(f"must look like SCHEME://HOST[:PORT], with one of the schemes {', '.join(_URI_SCHEMES)}")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user name or password: they have settings of their own")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable that ``field`` is read from."""
+        return field.upper() if field.startswith(_DATABASE_PREFIX) else PREFIX + field.upper()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read the settings from ``environ``; a variable that is set but empty counts as not set.
+
+        Raises:
+            SettingsError: A ``NEO4J_M2M_`` variable is unknown, or a value does not parse. All that is wrong is said at
+                once, by name; no value is quoted, since it may be a credential.
+        """
+        fields = {cls.variable(name): name for name in cls.model_fields}
+        problems = [
+            f"{name} is not a setting{_did_you_mean(name, fields)}"
+            for name in sorted(environ)
+            if name.startswith(PREFIX) and name not in fields
+        ]
+        values = {field: environ[variable] for variable, field in fields.items() if environ.get(variable, "").strip()}
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_input=False):
+                field = str(detail["loc"][0]) if detail["loc"] else ""
+                where = cls.variable(field) if field else "the settings together"
+                problems.append(f"{where}: {detail['msg'].removeprefix('Value error, ')}")
+        else:
+            if not problems:
+                return settings
+        raise SettingsError("; ".join(problems) + ". Every setting is listed in docs/settings.md.")
+
+
+def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

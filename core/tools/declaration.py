@@ -1,0 +1,77 @@
+"""What a tool is: what it tells a client about itself, and the function that does its work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jsonschema
+from jsonschema.protocols import Validator
+from mcp_types import CallToolResult, Tool, ToolAnnotations
+
+from core.call import Call
+from core.errors import InvalidArguments
+
+__all__ = ["Handler", "ToolDeclaration"]
+
+Handler = Callable[[Call, dict[str, Any]], Awaitable[CallToolResult]]
+"""Answers one call with validated arguments. Raises `core.errors.ToolError` for what the agent should be told."""
+
+
+@dataclass(frozen=True)
+class ToolDeclaration:
+    """One tool: its name and texts, its JSON schemas (2020-12), its annotations and its handler.
+
+    ``annotations`` are all four hints of the specification, so that no client has to assume the cautious default.
+    """
+
+    name: str
+    title: str
+    description: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
+    annotations: ToolAnnotations
+    handler: Handler
+
+    @cached_property
+    def listed(self) -> Tool:
+        """The entry of ``tools/list``."""
+        return Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=self.input_schema,
+            output_schema=self.output_schema,
+            annotations=self.annotations,
+        )
+
+    @cached_property
+    def _validator(self) -> Validator:
+        return jsonschema.Draft202012Validator(self.input_schema)
+
+    def validate(self, arguments: dict[str, Any]) -> None:
+        """Check ``arguments`` against the input schema, as the specification asks of a server.
+
+        Raises:
+            InvalidArguments: They do not fit; the text names each argument and what is wrong with it.
+        """
+        problems = [
+            f"{'.'.join(str(step) for step in error.absolute_path) or 'arguments'}: {_brief(error)}"
+            for error in self._validator.iter_errors(arguments)
+        ]
+        if problems:
+            known = ", ".join(self.input_schema.get("properties", {})) or "none"
+            raise InvalidArguments(
+                f"The arguments of {self.name} are wrong. {'; '.join(sorted(problems))}. It takes: {known}."
+            )
+
+
+_LONGEST_PROBLEM = 200
+
+
+def _brief(error: jsonschema.ValidationError) -> str:
+    """The validator's sentence, without the whole of a long value that it may quote."""
+    message = error.message
+    return message if len(message) <= _LONGEST_PROBLEM else f"{message[:_LONGEST_PROBLEM]}…"
