@@ -1,6 +1,6 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance bench-smoke lock clean
+.PHONY: help demo test check checks lint format types conformance lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -37,7 +37,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance bench-smoke  ## everything that CI runs after the tests, the demo included
+checks: lint types conformance  ## everything that CI runs after the tests, the demo included
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -51,6 +51,22 @@ format: $(VENV)/.dev  ## format and fix what can be fixed
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+NODE_BIN := .venv-node/bin
+CONFORMANCE := tests/conformance
+
+.venv-node/.ready: requirements/node.txt | $(VENV)/bin/python
+	@echo "Installing Node.js as a wheel, for the conformance suite: once, about 60 MB"
+	$(VENV)/bin/python -m venv .venv-node
+	$(NODE_BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps -r requirements/node.txt
+	@touch $@
+
+$(CONFORMANCE)/node_modules/.ready: .venv-node/.ready $(CONFORMANCE)/package-lock.json
+	PATH="$(CURDIR)/$(NODE_BIN):$$PATH" $(NODE_BIN)/npm ci --prefix $(CONFORMANCE) --no-audit --no-fund
+	@touch $@
+
+conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conformance suite, both protocol eras
+	$(BIN)/python -m tests.conformance.run
+
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock'
 
@@ -58,6 +74,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra local -o requirements/local.txt
 	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
+	$(LOCK) requirements/node.in -o requirements/node.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-node $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -46,7 +46,9 @@ class AsgiApp:
             return
         if body is None:
             return
-        response = await _unless_gone(self._application.handle(_request(scope, body)), receive)
+        work = self._application.handle(_request(scope, body))
+        # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
+        response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
         if response is not None:
             await _send(send, response)
 

@@ -1,2 +1,156 @@
-def main() -> int:
-    return 0
+"""The command line, ``neo4j-m2m``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from core.errors import Neo4jM2mError
+from core.server import server_version
+from local.console import Console
+from local.settings import LocalSettings
+
+__all__ = ["build_parser", "main"]
+
+
+_SECONDS_BETWEEN_CHECKS = 0.5
+
+_TALKATIVE = ("neo4j", "uvicorn", "httpx2")
+"""Libraries that log what goes well: their lines would drown this project's own."""
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGINT arrived. Not an Exception: nothing on the way out may take it for a failure and go on."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command and option; each subparser's ``run`` default is the function that does the work."""
+    parser = argparse.ArgumentParser(prog="neo4j-m2m", description="An MCP server for Neo4j, for machine identities.")
+    parser.add_argument("--version", action="version", version=f"neo4j-m2m {server_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve MCP on this machine",
+        description="Serve MCP on this machine, against NEO4J_URI or, if that is unset, the embedded database with the "
+        "sample graph. Prints one JSON line with the url once it answers.",
+    )
+    serve.add_argument("--port", type=_port, help="port on the loopback interface (default: 8000, or a free one)")
+    serve.add_argument("--stdio", action="store_true", help="speak over stdin and stdout instead of HTTP")
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser(
+        "demo",
+        help="start everything and ask the sample graph questions through MCP",
+        description="Start the embedded database and the server, ask the graph questions as an agent would, print what "
+        "came out, and stop what was started.",
+    )
+    demo.set_defaults(run=_demo)
+
+    database = commands.add_parser("neo4j", help="the embedded database alone")
+    database_commands = database.add_subparsers(required=True, metavar="COMMAND")
+    run = database_commands.add_parser(
+        "run",
+        help="run it until stopped",
+        description="Run the embedded Neo4j with the sample graph. Prints one JSON line (uri, username, password, "
+        "database) once it answers.",
+    )
+    run.add_argument("--port", type=_port, help="Bolt port on the loopback interface (default: a free one)")
+    run.add_argument("--data", metavar="DIR", help="where its data are kept (default: the user's data directory)")
+    contents = run.add_mutually_exclusive_group()
+    contents.add_argument("--empty", action="store_true", help="load no sample graph")
+    contents.add_argument("--full", action="store_true", help="load all 336,776 flights as nodes, too")
+    run.set_defaults(run=_run_neo4j)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0, 1 for an error that was explained, 2 for a wrong command line."""
+    arguments = build_parser().parse_args(argv)
+    console = Console()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        settings = LocalSettings.from_environ(os.environ)
+        logging.basicConfig(
+            stream=sys.stderr, level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+        status: int = arguments.run(arguments, settings, console)
+    except Stopped:
+        status = 0
+    except Neo4jM2mError as error:
+        console.say(f"error: {error}")
+        status = 1
+    return status
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Once is enough: a second signal must not interrupt the stopping, which is bounded in time.
+    for handled in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(handled, signal.SIG_IGN)
+    raise Stopped
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _serve(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    from local.serve import serve_http, serve_stdio
+
+    if not arguments.stdio:
+        serve_http(settings, console, port=arguments.port)
+        return 0
+    with contextlib.suppress(Stopped):
+        serve_stdio(settings, console)
+    # The thread that reads stdin may still hold its lock, on which an orderly exit of the interpreter would wait.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _demo(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    from local.demo import run_demo
+
+    return run_demo(settings, console)
+
+
+def _run_neo4j(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> NoReturn:
+    from local.database import embedded_database
+
+    if arguments.data:
+        settings = LocalSettings.model_validate({**settings.model_dump(), "data_dir": arguments.data})
+    with embedded_database(
+        settings, console, port=arguments.port, sample=not arguments.empty, full=arguments.full
+    ) as database:
+        print(
+            json.dumps(
+                {
+                    "uri": database.uri,
+                    "username": database.username,
+                    "password": database.password.get_secret_value(),
+                    "database": database.database,
+                }
+            ),
+            flush=True,
+        )
+        console.say(f"Neo4j answers at {database.uri}. Ctrl-C stops it.")
+        while True:
+            time.sleep(_SECONDS_BETWEEN_CHECKS)
+            database.check()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

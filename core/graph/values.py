@@ -36,7 +36,7 @@ def to_json(value: Any) -> Any:
     Raises:
         TypeError: ``value`` is of a type that the driver does not document.
     """
-    # Ordered by how often a result holds them; a Point is a tuple, so it must be told from one before lists are.
+    # Ordered by how often a result holds them; points and durations are tuples, so they must be told from lists first.
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -49,6 +49,8 @@ def to_json(value: Any) -> Any:
         return _path(value)
     if isinstance(value, Point):
         return _point(value)
+    if isinstance(value, Duration):
+        return value.iso_format()
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     if isinstance(value, dict):
@@ -63,8 +65,6 @@ def _rarer(value: Any) -> Any:
         return value.iso_format()
     if isinstance(value, Time):
         return f"{_clock(value)}{_offset(value)}"
-    if isinstance(value, Duration):
-        return value.iso_format()
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, Vector):
@@ -91,12 +91,13 @@ def _node(node: Node) -> dict[str, Any]:
 
 
 def _relationship(relationship: Relationship) -> dict[str, Any]:
+    # A node without properties is falsy, so what is missing must be told by identity.
     start, end = relationship.nodes
     return {
         "elementId": relationship.element_id,
         "type": relationship.type,
-        "startNodeElementId": start.element_id if start else None,
-        "endNodeElementId": end.element_id if end else None,
+        "startNodeElementId": None if start is None else start.element_id,
+        "endNodeElementId": None if end is None else end.element_id,
         "properties": {key: to_json(value) for key, value in relationship.items()},
     }
 

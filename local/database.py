@@ -1,0 +1,85 @@
+"""Which database a command works with: the one that NEO4J_URI names, or the embedded one with the sample graph."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import neo4j
+
+from core.errors import SettingsError
+from local.console import Console
+from local.embedded import EmbeddedNeo4j
+from local.sample import load_sample
+from local.settings import LocalSettings
+
+__all__ = ["embedded_database", "open_database"]
+
+
+@contextmanager
+def open_database(settings: LocalSettings, console: Console) -> Iterator[LocalSettings]:
+    """Settings that name a database: ``settings`` if they do, else those of the embedded one, sample graph loaded.
+
+    The embedded database runs until the context is left, and longer if another command uses it.
+
+    Raises:
+        SettingsError: NEO4J_URI is set and NEO4J_PASSWORD is not.
+        LocalError: The embedded database does not start, or holds data that is not the sample's.
+    """
+    if settings.neo4j_uri is not None:
+        if settings.neo4j_password is None:
+            raise SettingsError(
+                "NEO4J_URI is set and NEO4J_PASSWORD is not. Set both to use that database, or neither to use the "
+                "embedded one with the sample graph."
+            )
+        yield settings
+        return
+    with embedded_database(settings, console) as database:
+        yield settings.model_copy(
+            update={
+                "neo4j_uri": database.uri,
+                "neo4j_username": database.username,
+                "neo4j_password": database.password,
+                "neo4j_database": database.database,
+            }
+        )
+
+
+@contextmanager
+def embedded_database(
+    settings: LocalSettings, console: Console, *, port: int | None = None, sample: bool = True, full: bool = False
+) -> Iterator[EmbeddedNeo4j]:
+    """The embedded database, running; with ``sample`` the sample graph is in it, with ``full`` every single flight.
+
+    Raises:
+        LocalError: It does not start, or holds data that is not the sample's.
+    """
+    embedded = EmbeddedNeo4j(data_dir=settings.data_dir, port=port, cache_dir=settings.cache_dir, console=console)
+    with embedded as database:
+        if sample:
+            _load_sample(database, console, full=full)
+        yield database
+
+
+def _load_sample(database: EmbeddedNeo4j, console: Console, *, full: bool) -> None:
+    auth = (database.username, database.password.get_secret_value())
+    with (
+        _one_at_a_time(database.data_dir / "sample.lock"),
+        neo4j.GraphDatabase.driver(database.uri, auth=auth, telemetry_disabled=True) as driver,
+    ):
+        summary = load_sample(driver, database=database.database, full=full, console=console)
+    if not summary.already_loaded:
+        console.say(
+            f"Sample graph loaded: {summary.nodes:,} nodes and {summary.relationships:,} relationships "
+            f"in {summary.seconds:.1f} s"
+        )
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Two commands that start together load the sample one after the other; the kernel frees a dead one's lock."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

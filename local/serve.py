@@ -1,0 +1,146 @@
+"""``serve``: MCP on this machine, over HTTP on the loopback interface or over stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import socket
+import threading
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.asgi import AsgiApp
+from core.errors import LocalError
+from core.http import MCP_PATH, Application, Request, Response
+from core.identity.principal import LOCAL_PRINCIPAL, Principal
+from local.console import Console
+from local.database import open_database
+from local.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from core.call import Call
+
+__all__ = ["DEFAULT_PORT", "serve_http", "serve_stdio"]
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+DEFAULT_PORT = 8000
+"""Tried first where no port is asked for; any free one is taken if it is in use."""
+
+_DRAIN_SECONDS = 5
+"""How long calls that are under way may go on after the server was told to stop."""
+
+
+async def local_principal(request: Request) -> Principal | Response:
+    """Whoever reaches the loopback interface is this machine's own user, who reads."""
+    return LOCAL_PRINCIPAL
+
+
+def serve_http(settings: LocalSettings, console: Console, *, port: int | None) -> None:
+    """Serve until told to stop; prints one JSON line with ``url`` on stdout once it answers.
+
+    Raises:
+        LocalError: The port is taken, or the embedded database does not start.
+    """
+    with _listener(port) as listener, open_database(settings, console) as complete:
+        asyncio.run(
+            _serve_http(Application(complete, local_principal, allowed_hosts=LOOPBACK_NAMES), listener, console)
+        )
+
+
+def _listener(port: int | None) -> socket.socket:
+    """A socket bound to ``port`` of the loopback interface; for None to the default one, or any that is free."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for attempt in (DEFAULT_PORT, 0) if port is None else (port,):
+        try:
+            listener.bind((LOOPBACK, attempt))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and attempt and port is None:
+                continue
+            listener.close()
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
+            raise LocalError(
+                f"Port {attempt} of {LOOPBACK} {why}. Choose another with --port, or leave it out for a free one."
+            ) from None
+        return listener
+    raise AssertionError("port 0 is always free")
+
+
+async def _serve_http(application: Application, listener: socket.socket, console: Console) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        AsgiApp(application),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event to wait for
+            await asyncio.sleep(0.01)
+        if server.started:
+            url = f"http://{LOOPBACK}:{listener.getsockname()[1]}{MCP_PATH}"
+            print(json.dumps({"url": url}), flush=True)
+            console.say(f"Serving MCP at {url}. Ctrl-C stops it.")
+        await serving
+    finally:
+        await application.close()
+
+
+def serve_stdio(settings: LocalSettings, console: Console) -> None:
+    """Serve the client at the other end of stdin and stdout until it closes them, or this process is told to stop.
+
+    Nothing but MCP messages is written to stdout.
+
+    Raises:
+        LocalError: The embedded database does not start.
+    """
+    with open_database(settings, console) as complete:
+        console.say("Serving MCP over stdio.")
+        application = Application(complete, local_principal)
+        # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
+        # conversation or for a signal, whichever comes first, and gives the database back in either case.
+        done = threading.Event()
+        threading.Thread(target=_converse, args=(application, done), daemon=True).start()
+        done.wait()
+
+
+def _converse(application: Application, done: threading.Event) -> None:
+    try:
+        asyncio.run(_serve_stdio(application))
+    except Exception as error:  # noqa: BLE001 - a thread has nobody above it to tell
+        logger.error("the conversation over stdio failed: %s", type(error).__name__)
+    finally:
+        done.set()
+
+
+async def _serve_stdio(application: Application) -> None:
+    from mcp.server.runner import serve_dual_era_loop
+    from mcp.server.stdio import stdio_server
+
+    async def with_a_call_of_its_own(ctx: ServerRequestContext[Call], call_next: CallNext) -> HandlerResult:
+        request = Request("POST", MCP_PATH, (), b"", str(uuid.uuid4()))
+        return await call_next(replace(ctx, lifespan_context=application.open_call(LOCAL_PRINCIPAL, request)))
+
+    application.server.middleware.append(with_a_call_of_its_own)
+    first = application.open_call(LOCAL_PRINCIPAL, Request("POST", MCP_PATH, (), b"", "stdio"))
+    try:
+        async with stdio_server() as (reading, writing):
+            await serve_dual_era_loop(application.server, reading, writing, lifespan_state=first)
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await application.close()

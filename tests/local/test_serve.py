@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from local.embedded import EmbeddedNeo4j
+from tests.local.processes import Command, environment, finished, running
+
+QUESTION = {"query": "MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", "params": {"faa": "LGA"}}
+
+
+@pytest.fixture(scope="module")
+def environ(sample_database: EmbeddedNeo4j) -> dict[str, str]:
+    """The embedded database that the suite runs is shared by every command that is started here."""
+    return environment(NEO4J_M2M_DATA_DIR=str(sample_database.data_dir))
+
+
+@pytest.fixture(scope="module")
+def served(environ: dict[str, str]) -> Iterator[Command]:
+    with running("serve", "--port", "0", environ=environ) as command:
+        yield command
+
+
+async def ask(client: Client) -> Any:
+    result = await client.call_tool("read-cypher", QUESTION)
+    assert not result.is_error
+    return result.structured_content["rows"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])
+async def test_an_sdk_client_of_either_era_lists_and_calls_over_http(served: Command, mode: str) -> None:
+    async with Client(served.ready["url"], mode=mode) as client:  # type: ignore[arg-type]
+        listed = await client.list_tools()
+        assert [tool.name for tool in listed.tools] == ["get-schema", "read-cypher"]
+        assert await ask(client) == [["La Guardia"]]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_sdk_client_of_either_era_lists_and_calls_over_stdio(environ: dict[str, str], mode: str) -> None:
+    command = StdioServerParameters(command=sys.executable, args=["-m", "local.cli", "serve", "--stdio"], env=environ)
+    async with Client(stdio_client(command), mode=mode) as client:  # type: ignore[arg-type]
+        listed = await client.list_tools()
+        assert [tool.name for tool in listed.tools] == ["get-schema", "read-cypher"]
+        assert await ask(client) == [["La Guardia"]]
+
+
+async def test_sixteen_clients_at_once_are_all_answered(served: Command) -> None:
+    async def one() -> Any:
+        async with Client(served.ready["url"]) as client:
+            return [await ask(client) for _ in range(4)]
+
+    answers = await asyncio.gather(*(one() for _ in range(16)))
+    assert answers == [[[["La Guardia"]]] * 4] * 16
+
+
+def test_serve_prints_one_line_of_json_and_nothing_else_on_stdout(environ: dict[str, str]) -> None:
+    with running("serve", "--port", "0", environ=environ) as command:
+        assert list(command.ready) == ["url"]
+        assert command.ready["url"].startswith("http://127.0.0.1:")
+        assert command.stop() == 0
+        assert command.process.stdout is not None
+        assert command.process.stdout.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_serve_cleanly_even_while_a_call_is_under_way(environ: dict[str, str], number: int) -> None:
+    with running("serve", "--port", "0", environ=environ) as command:
+        slow = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b) AS x"
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "read-cypher", "arguments": {"query": slow}},
+        }
+        with httpx2.Client() as client:
+            host, port = command.ready["url"].split("/")[2].split(":")
+            body = json.dumps(message).encode()
+            head = (
+                f"POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            )
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(head.encode() + b"\r\n\r\n" + body)
+                time.sleep(0.5)
+                started = time.monotonic()
+                assert command.stop(number) == 0
+                assert time.monotonic() - started < 15
+            with pytest.raises(httpx2.ConnectError):
+                client.get(command.ready["url"])
+        assert not any("Traceback" in line for line in command.said)
+
+
+def test_nothing_but_the_loopback_interface_is_bound(served: Command) -> None:
+    bound = {
+        connection.laddr.ip
+        for connection in psutil.Process(served.process.pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert bound == {"127.0.0.1"}
+
+
+def test_a_page_under_another_name_reaches_nothing(served: Command) -> None:
+    with httpx2.Client() as client:
+        for path in ("/mcp", "/health"):
+            url = served.ready["url"].replace("/mcp", path)
+            assert client.get(url, headers={"host": "evil.example"}).status_code == 421
+        headers = {"origin": "http://evil.example", "content-type": "application/json"}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        assert client.post(served.ready["url"], json=message, headers=headers).status_code == 403
+
+
+def test_a_get_is_answered_at_once(served: Command) -> None:
+    with httpx2.Client() as client:
+        started = time.monotonic()
+        response = client.get(served.ready["url"], headers={"accept": "text/event-stream"})
+        assert time.monotonic() - started < 1
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(environ: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = finished("serve", "--port", str(port), environ=environ)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert f"Port {port} of 127.0.0.1 is taken" in result.stderr
+    assert "--port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "８０"])
+def test_a_port_that_is_none_is_refused(environ: dict[str, str], port: str) -> None:
+    result = finished("serve", f"--port={port}", environ=environ)
+    assert result.returncode == 2
+    assert "is not a port" in result.stderr
+
+
+def test_a_wrong_setting_stops_it_before_anything_starts() -> None:
+    result = finished("serve", environ=environment(NEO4J_M2M_MAX_ROWS="many", NEO4J_M2M_MAXROWS="7"))
+    assert result.returncode == 1
+    assert "NEO4J_M2M_MAX_ROWS" in result.stderr
+    assert "did you mean" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_uri_without_a_password_is_refused_at_start() -> None:
+    result = finished("serve", environ=environment(NEO4J_URI="bolt://127.0.0.1:1"))
+    assert result.returncode == 1
+    assert "NEO4J_PASSWORD is not set" in result.stderr
+
+
+async def test_a_database_of_ones_own_is_served_and_its_being_down_is_an_answer_not_an_end() -> None:
+    environ = environment(NEO4J_URI="bolt://127.0.0.1:1", NEO4J_PASSWORD="canary-password-5f1c")
+    with running("serve", "--port", "0", environ=environ) as command:
+        async with Client(command.ready["url"]) as client:
+            for _ in range(2):
+                result = await client.call_tool("read-cypher", {"query": "RETURN 1"})
+                assert result.is_error
+                assert "cannot be reached" in result.content[0].text  # type: ignore[union-attr]
+        with httpx2.Client() as plain:
+            health = plain.get(command.ready["url"].replace("/mcp", "/health"))
+            assert health.status_code == 503
+            assert health.json() == {"status": "degraded", "database": "down"}
+        assert command.stop() == 0
+        assert not any("canary" in line for line in command.said)

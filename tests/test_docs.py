@@ -1,0 +1,77 @@
+"""What the product has, its documentation names."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from core.tools import ALL_TOOLS
+from local.cli import build_parser
+from local.settings import LocalSettings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize("field", list(LocalSettings.model_fields))
+def test_every_setting_is_documented_with_its_default_and_its_meaning(field: str) -> None:
+    row = re.search(rf"^\| `{LocalSettings.variable(field)}` \| (.*) \| (.*) \|$", DOCS["settings.md"], re.MULTILINE)
+    assert row is not None
+    assert row.group(2) == LocalSettings.model_fields[field].description
+    default = LocalSettings.model_fields[field].default
+    written = row.group(1).strip("`")
+    if default is None:
+        assert written == "–"
+    elif isinstance(default, bool):
+        assert written == str(default).lower()
+    elif isinstance(default, int | float):
+        assert float(written) == default
+    else:
+        assert written == str(default)
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    known = {LocalSettings.variable(field) for field in (*LocalSettings.model_fields, *Settings.model_fields)}
+    for text in (README, *DOCS.values()):
+        assert set(re.findall(r"\bNEO4J_[A-Z0-9_]*[A-Z]\b", text)) - known == set()
+
+
+@pytest.mark.parametrize("name", [tool.name for tool in ALL_TOOLS])
+def test_every_tool_is_documented(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+def commands(parser: argparse.ArgumentParser, above: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from commands(below, f"{above} {name}".strip())
+            return
+    yield above, parser
+
+
+@pytest.mark.parametrize(("name", "parser"), list(commands(build_parser())))
+def test_every_command_and_option_is_documented(name: str, parser: argparse.ArgumentParser) -> None:
+    row = re.search(rf"^\| `{name}[^|]*\|.*$", README, re.MULTILINE)
+    assert row is not None, f"README.md has no row for {name}"
+    options = {option for action in parser._actions for option in action.option_strings} - {"-h", "--help"}
+    for option in options:
+        assert option in row.group(0), f"{name} {option} is not in its row"
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    opening = README[:1500]
+    assert opening.index("make demo") < opening.index("make test")
+
+
+@pytest.mark.parametrize("name", ["README.md", *(f"docs/{name}" for name in DOCS)])
+def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
+    path = ROOT / name
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), f"{name} links to {target}"
