@@ -48,7 +48,11 @@ class AsgiApp:
             return
         work = self._application.handle(_request(scope, body))
         # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
-        response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
+        try:
+            response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
+        except asyncio.CancelledError:
+            # The ASGI server stops and has given its calls their time; the client is told instead of cut off.
+            response = plain(503, "This server is stopping. Send the call again.")
         if response is not None:
             await _send(send, response)
 

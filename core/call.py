@@ -13,6 +13,7 @@ from core.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from core.graph.connection import Graph
+    from core.graph.guard import Guard
     from core.graph.schema import SchemaCache
     from core.identity.principal import Principal
     from core.settings import Settings
@@ -69,6 +70,7 @@ class Call:
 
     principal: Principal
     graph: Graph
+    guard: Guard
     schema: SchemaCache
     settings: Settings
     deadline: Deadline

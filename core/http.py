@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.call import Call, Deadline
 from core.graph.connection import Graph
+from core.graph.guard import AllowList, Guard
 from core.graph.schema import SchemaCache
 from core.health import Health
 from core.identity.principal import Principal
@@ -86,6 +87,8 @@ class Application:
         self.settings = settings
         self.graph = Graph(settings)
         self.server = build_server(tools)
+        allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
+        self._guard = Guard(self.graph, allowed, longest=settings.statement_limit)
         self._schema = SchemaCache(self.graph, settings.schema_ttl)
         self._authenticate = authenticate
         self._allowed_hosts = allowed_hosts
@@ -128,6 +131,7 @@ class Application:
         return Call(
             principal=principal,
             graph=self.graph,
+            guard=self._guard,
             schema=self._schema,
             settings=self.settings,
             deadline=deadline,

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from core.errors import SettingsError
 
@@ -24,6 +33,15 @@ _DATABASE_PREFIX = "neo4j_"
 
 _URI_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 """The schemes the driver accepts: https://neo4j.com/docs/python-manual/current/connect-advanced/ ."""
+
+
+def _split_names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*(\.\*)?$")]
+Names = Annotated[frozenset[_Name], BeforeValidator(_split_names)]
+"""Names of procedures or functions; as text, comma-separated. A bare ``*`` is none: it would allow everything."""
 
 
 class Settings(BaseModel):
@@ -53,6 +71,19 @@ class Settings(BaseModel):
     )
     body_limit: int = Field(
         1_048_576, ge=1024, le=67_108_864, description="Bytes that the body of one request may have; more gets 413."
+    )
+    statement_limit: int = Field(
+        20_000, ge=100, le=1_048_576, description="Characters that one Cypher statement may have; more is refused."
+    )
+    allowed_procedures: Names = Field(
+        frozenset(),
+        description="Procedures that a read may call besides those known to be harmless: full names, comma-separated; "
+        "a name may end in `*`.",
+    )
+    allowed_functions: Names = Field(
+        frozenset(),
+        description="Functions that a read may call besides those built in: full names, comma-separated; "
+        "a name may end in `*`.",
     )
     pool_size: int = Field(10, ge=1, le=1000, description="Connections to the database that are kept at the most.")
     schema_ttl: float = Field(

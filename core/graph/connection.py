@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neo4j import READ_ACCESS, AsyncGraphDatabase, NotificationMinimumSeverity, Query
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
 
-__all__ = ["Graph"]
+__all__ = ["Explanation", "Graph"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,19 @@ _TIMEOUT_MARGIN = 0.5
 _HEALTH_TIMEOUT = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A statement as the database plans it.
+
+    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``; ``plan`` the tree of operators, each with ``operatorType``
+    (``Name@database``), ``args`` and ``children``; ``database`` the one that this server reads, as plans call it.
+    """
+
+    query_type: str
+    plan: dict[str, Any]
+    database: str
+
+
 class Graph:
     """One database user's view of one database.
 
@@ -43,6 +57,7 @@ class Graph:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._driver: AsyncDriver | None = None
+        self._own_database: str | None = None
 
     async def read(
         self, statement: str, parameters: Mapping[str, Any], *, limits: Limits, deadline: Deadline
@@ -72,18 +87,22 @@ class Graph:
                     break
             return ReadResult(list(result.keys()), collector.rows, collector.cut_by)
 
-    async def query_type(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> str:
-        """What the database says that ``statement`` is, from an EXPLAIN: ``r``, ``w``, ``rw`` or ``s``. Runs nothing.
+    async def explain(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> Explanation:
+        """What the database would do with ``statement``, from an EXPLAIN. Runs nothing.
 
         Raises: as `read`.
         """
-        return await self._with_one_retry(lambda: self._query_type_once(statement, parameters), deadline)
+        if self._own_database is None:
+            _, plan = await self._with_one_retry(lambda: self._explain_once("RETURN 1", {}), deadline)
+            self._own_database = str(plan["operatorType"]).partition("@")[2]
+        query_type, plan = await self._with_one_retry(lambda: self._explain_once(statement, parameters), deadline)
+        return Explanation(query_type=query_type, plan=plan, database=self._own_database)
 
-    async def _query_type_once(self, statement: str, parameters: Mapping[str, Any]) -> str:
+    async def _explain_once(self, statement: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         async with self._session(fetch_size=1) as session:
-            result = await session.run("EXPLAIN " + statement, dict(parameters))
+            result = await session.run(f"EXPLAIN {statement}", dict(parameters))
             summary = await result.consume()
-            return summary.query_type or "unknown"
+            return summary.query_type or "unknown", summary.plan or {"operatorType": "none"}
 
     async def _with_one_retry(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         async with deadline.enforced():

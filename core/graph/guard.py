@@ -1,33 +1,154 @@
-"""What a statement may do that comes through a reading tool."""
+"""What a statement may do that comes through a reading tool: read the graph, and nothing else.
+
+Two looks at each statement, both against lists of what is known to be harmless. The plan, from an EXPLAIN, shows what
+the statement runs, whatever its text looks like. But a plan shows nothing of what stands inside a subquery expression
+that is nested in another expression: ``RETURN [x IN [1] | COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN
+line }]`` is planned as one Projection. So the text's tokens are looked at as well, for commands and calls that no read
+needs. The READ access mode of the transaction is the second wall, and a least-privilege database user the third.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from core.call import Deadline
 from core.errors import NotReadOnly
-from core.graph.connection import Graph
+from core.graph.commands import forbidden_command
+from core.graph.lexer import dotted_calls, tokenize
+from core.graph.operators import READ_FUNCTIONS, READ_OPERATORS, READ_PROCEDURES
 
-__all__ = ["require_read"]
+if TYPE_CHECKING:
+    from core.call import Deadline
+    from core.graph.connection import Explanation, Graph
 
-_DOES = {
-    "w": "It writes",
-    "rw": "It writes",
-    "s": "It changes the schema or administers the database",
-}
+__all__ = ["AllowList", "Guard"]
+
+logger = logging.getLogger(__name__)
+
+_VERDICTS_KEPT = 1000
+
+_INSTEAD = "Use clauses that read the graph, such as MATCH, OPTIONAL MATCH, WITH, UNWIND, CALL { … } and RETURN."
 
 
-async def require_read(graph: Graph, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
-    """Refuse a statement that the database itself does not plan as a read. Runs nothing.
+@dataclass(frozen=True)
+class AllowList:
+    """Procedures and functions, by their full names, that a read may call besides those built in and harmless.
 
-    Raises:
-        NotReadOnly: The plan's type is not ``r``.
-        StatementError, DeadlineExceeded, DatabaseUnavailable: as `Graph.read`.
+    A name may end in ``*``, for all that begin so: ``apoc.text.*``.
     """
-    query_type = await graph.query_type(statement, parameters, deadline=deadline)
-    if query_type != "r":
-        raise NotReadOnly(
-            f"{_DOES.get(query_type, 'It does more than read')}, and this tool only reads, so the statement was not "
-            "run. Use only clauses that read, such as MATCH, WITH, UNWIND and RETURN."
-        )
+
+    procedures: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+
+    def has_procedure(self, name: str) -> bool:
+        """Whether a read may call the procedure ``name``."""
+        return name in READ_PROCEDURES or _matches(name, self.procedures)
+
+    def has_function(self, name: str) -> bool:
+        """Whether a read may call the function ``name``. Built-in names are known in any letter case."""
+        return name.lower() in _FUNCTIONS_IN_LOWER_CASE or _matches(name, self.functions)
+
+
+_FUNCTIONS_IN_LOWER_CASE = frozenset(name.lower() for name in READ_FUNCTIONS)
+
+
+def _matches(name: str, patterns: frozenset[str]) -> bool:
+    return name in patterns or any(pattern[-1:] == "*" and name.startswith(pattern[:-1]) for pattern in patterns)
+
+
+class Guard:
+    """Decides whether statements only read, and remembers what it decided.
+
+    A verdict is remembered by the statement's text, for one server, database and allow-list: those of this instance. It
+    stays true for as long as they do. What a statement does is fixed by its clauses and by the names that it calls,
+    which are its text; a new schema, index or statistic changes which of the reading operators fetch the data, and
+    turns no reading clause into a writing one. Parameters are values and bring no clauses with them. So a statement
+    that was found to only read costs no second EXPLAIN.
+    """
+
+    def __init__(self, graph: Graph, allowed: AllowList, *, longest: int) -> None:
+        """``longest`` is the most characters that a statement may have: planning is work that a caller can cause."""
+        self._graph = graph
+        self._allowed = allowed
+        self._longest = longest
+        self._verdicts: OrderedDict[str, str | None] = OrderedDict()
+
+    async def require_read(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
+        """Return if ``statement`` only reads the graph; it has not been run then, only planned, or not even that.
+
+        Raises:
+            NotReadOnly: It would do more; the text says what was refused and what to do instead.
+            StatementError, DeadlineExceeded, DatabaseUnavailable: as `Graph.read`.
+        """
+        if statement in self._verdicts:
+            self._verdicts.move_to_end(statement)
+            refusal = self._verdicts[statement]
+        else:
+            refusal = self._refusal_of_text(statement)
+            if refusal is None:
+                explanation = await self._graph.explain(statement, parameters, deadline=deadline)
+                refusal = self._refusal_of_plan(explanation)
+            self._verdicts[statement] = refusal
+            if len(self._verdicts) > _VERDICTS_KEPT:
+                self._verdicts.popitem(last=False)
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+
+    def _refusal_of_text(self, statement: str) -> str | None:
+        if len(statement) > self._longest:
+            return (
+                f"The statement has {len(statement)} characters, and at most {self._longest} are accepted. Pass lists "
+                "and texts as $parameters instead of writing them into the statement."
+            )
+        try:
+            tokens = tokenize(statement)
+        except NotReadOnly as error:
+            return str(error)
+        command = forbidden_command(tokens)
+        if command is not None:
+            return command
+        for name in dotted_calls(tokens):
+            if not self._allowed.has_function(name) and not self._allowed.has_procedure(name):
+                return _refused_call(name)
+        return None
+
+    def _refusal_of_plan(self, explanation: Explanation) -> str | None:
+        if explanation.query_type not in ("r", "s"):
+            return f"The statement writes, and this tool only reads, so it was not run. {_INSTEAD}"
+        for operator, details in _operators(explanation.plan):
+            name, _, database = operator.partition("@")
+            if database and database != explanation.database:
+                return (
+                    f"The statement leaves the database that this tool reads for {database!r}, so it was not run. "
+                    "Leave out USE and commands that concern other databases."
+                )
+            if name == "ProcedureCall":
+                procedure = details.partition("(")[0].strip()
+                if not self._allowed.has_procedure(procedure):
+                    return _refused_call(procedure)
+            elif name not in READ_OPERATORS:
+                logger.warning("refused a statement: its plan has the operator %s", name)
+                return (
+                    f"The statement would run {name}, which is not known to only read the graph, so it was not run. "
+                    f"{_INSTEAD}"
+                )
+        return None
+
+
+def _refused_call(name: str) -> str:
+    return (
+        f"The statement calls {name}, which is not on this server's list of procedures and functions that only read "
+        "the graph, so it was not run. Do without it, or ask the operator to allow it."
+    )
+
+
+def _operators(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every operator of a plan with its details, depth first."""
+    waiting = [plan]
+    while waiting:
+        node = waiting.pop()
+        yield str(node["operatorType"]), str(node.get("args", {}).get("Details", ""))
+        waiting.extend(node.get("children", ()))

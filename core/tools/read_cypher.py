@@ -7,7 +7,6 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
-from core.graph.guard import require_read
 from core.graph.results import Limits, ReadResult
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
@@ -66,7 +65,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     parameters: dict[str, Any] = arguments.get("params", {})
     limits = Limits(rows=min(arguments.get("max_rows", settings.max_rows), settings.max_rows), bytes=settings.max_bytes)
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
-    await require_read(call.graph, statement, parameters, deadline=deadline)
+    await call.guard.require_read(statement, parameters, deadline=deadline)
     result = await call.graph.read(statement, parameters, limits=limits, deadline=deadline)
     payload: dict[str, Any] = {
         "columns": result.columns,

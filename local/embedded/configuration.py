@@ -35,6 +35,8 @@ _JVM_FLAGS = (
     ),
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
+    # The quick compiler only: this database lives for minutes, and starting and loading are what a person waits for.
+    "-XX:TieredStopAtLevel=1",
     "-Xms256m",
     "-Xmx1g",
     "-XX:+ExitOnOutOfMemoryError",

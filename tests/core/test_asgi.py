@@ -110,3 +110,14 @@ async def test_header_names_reach_the_application_in_lower_case() -> None:
     )
     assert client.status == 200
     assert [value for name, value in seen[0].headers if name == "x-a"] == ["1", "2"]
+
+
+async def test_a_call_that_the_stopping_server_cancels_is_answered_with_503() -> None:
+    body = json.dumps(legacy("tools/call", {"name": "sleep"})).encode()
+    client = Client(body)
+    serving = asyncio.create_task(AsgiApp(application())(scope(), client.receive, client.send))
+    await asyncio.sleep(0.1)
+    serving.cancel()
+    await serving
+    assert client.status == 503
+    assert b"again" in client.body

@@ -96,6 +96,7 @@ def test_a_signal_ends_serve_cleanly_even_while_a_call_is_under_way(environ: dic
                 started = time.monotonic()
                 assert command.stop(number) == 0
                 assert time.monotonic() - started < 15
+                assert connection.recv(1000).startswith(b"HTTP/1.1 503")
             with pytest.raises(httpx2.ConnectError):
                 client.get(command.ready["url"])
         assert not any("Traceback" in line for line in command.said)
@@ -159,7 +160,7 @@ def test_a_wrong_setting_stops_it_before_anything_starts() -> None:
 def test_a_uri_without_a_password_is_refused_at_start() -> None:
     result = finished("serve", environ=environment(NEO4J_URI="bolt://127.0.0.1:1"))
     assert result.returncode == 1
-    assert "NEO4J_PASSWORD is not set" in result.stderr
+    assert "NEO4J_URI is set and NEO4J_PASSWORD is not" in result.stderr
 
 
 async def test_a_database_of_ones_own_is_served_and_its_being_down_is_an_answer_not_an_end() -> None:

@@ -1,0 +1,89 @@
+"""What a read may be made of: plan operators, procedures, functions. Whatever is not on a list is refused.
+
+The operators are those that Neo4j 2026.09 can put into a plan and that only read data of the graph, by the names that
+EXPLAIN gives them, and those of 5.26 that were called otherwise. Sources: the operator reference,
+https://neo4j.com/docs/cypher-manual/current/planning-and-tuning/operators/ , and the names in the server's own plan
+descriptions. Left out on purpose, besides everything that writes: LoadCSV (reads files and addresses), RunQueryAt
+(runs elsewhere), ShowSettings, ShowTransactions, ShowDatabases and AdministrationCommand (tell of the server and of
+others), TerminateTransactions (ends the statements of others).
+"""
+
+from __future__ import annotations
+
+__all__ = ["READ_FUNCTIONS", "READ_OPERATORS", "READ_PROCEDURES"]
+
+_SCANS = """
+AllNodesScan NodeByLabelScan UnionNodeByLabelsScan IntersectionNodeByLabelsScan SubtractionNodeByLabelsScan
+NodeByIdSeek NodeByElementIdSeek NodeCountFromCountStore RelationshipCountFromCountStore MultiNodeIndexSeek
+NodeIndexScan NodeIndexSeek NodeIndexSeekByRange NodeIndexContainsScan NodeIndexEndsWithScan
+NodeUniqueIndexSeek NodeUniqueIndexSeekByRange NodeVectorIndexSearch NodeFulltextIndexSearch DynamicLabelNodeLookup
+DynamicDirectedRelationshipTypeLookup DynamicUndirectedRelationshipTypeLookup
+PartitionedAllNodesScan PartitionedNodeByLabelScan PartitionedUnionNodeByLabelsScan
+PartitionedIntersectionNodeByLabelsScan PartitionedSubtractionNodeByLabelsScan PartitionedNodeIndexScan
+PartitionedNodeIndexSeek PartitionedNodeIndexSeekByRange PartitionedUnwind
+"""
+
+_DIRECTED_AND_UNDIRECTED = """
+AllRelationshipsScan RelationshipByIdSeek RelationshipByElementIdSeek RelationshipTypeScan UnionRelationshipTypesScan
+RelationshipIndexScan RelationshipIndexSeek RelationshipIndexSeekByRange RelationshipIndexContainsScan
+RelationshipIndexEndsWithScan RelationshipUniqueIndexSeek RelationshipUniqueIndexSeekByRange
+RelationshipVectorIndexSearch RelationshipFulltextIndexSearch
+"""
+
+_EXPANSIONS = """
+Expand(All) Expand(Into) OptionalExpand(All) OptionalExpand(Into) ProjectEndpoints PathPropagatingBFS
+VarLengthExpand(All) VarLengthExpand(Into) VarLengthExpand(Pruning) VarLengthExpand(Pruning,BFS)
+VarLengthExpand(Pruning,BFS,All) VarLengthExpand(Pruning,BFS,Into) ShortestPath AllShortestPaths
+StatefulShortestPath(All) StatefulShortestPath(Into) StatefulShortestPath(All,Trail) StatefulShortestPath(Into,Trail)
+StatefulShortestPath(All,Walk) StatefulShortestPath(Into,Walk) StatefulShortestPath(All,Acyclic)
+StatefulShortestPath(Into,Acyclic) Repeat Repeat(Trail) Repeat(Walk) Repeat(Acyclic) BidirectionalRepeat(Trail)
+BidirectionalRepeat(Walk) BidirectionalRepeat(Acyclic)
+"""
+
+_ROWS = """
+Argument ArgumentTracker EmptyRow EmptyResult Error Input ProduceResults Projection CacheProperties
+RemoteBatchProperties RemoteBatchPropertiesWithFilter Filter Optional Apply SemiApply AntiSemiApply Anti LetSemiApply
+LetAntiSemiApply SelectOrSemiApply SelectOrAntiSemiApply LetSelectOrSemiApply LetSelectOrAntiSemiApply RollUpApply
+ConditionalApply AntiConditionalApply CartesianProduct NodeHashJoin NodeLeftOuterHashJoin NodeRightOuterHashJoin
+ValueHashJoin ValueMergeJoin TriadicSelection TriadicBuild TriadicFilter Union OrderedUnion Unwind Distinct
+OrderedDistinct EagerAggregation OrderedAggregation Sort PartialSort Top PartialTop Limit ExhaustiveLimit Skip Eager
+PreserveOrder NullifyMetadata
+"""
+
+_SCHEMA = "ShowIndexes ShowConstraints ShowProcedures ShowFunctions ProcedureCall"
+
+READ_OPERATORS: frozenset[str] = frozenset(
+    f"{_SCANS} {_EXPANSIONS} {_ROWS} {_SCHEMA}".split()
+    + [
+        prefix + direction + name
+        for name in _DIRECTED_AND_UNDIRECTED.split()
+        for direction in ("Directed", "Undirected")
+        for prefix in ("", "Partitioned")
+    ]
+)
+"""Operators that only read data of the graph, or its schema. ProcedureCall counts only with its procedure's name."""
+
+READ_PROCEDURES: frozenset[str] = frozenset(
+    """
+    db.info db.labels db.propertyKeys db.relationshipTypes db.ping dbms.components db.schema.nodeTypeProperties
+    db.schema.relTypeProperties db.schema.visualization db.index.fulltext.listAvailableAnalyzers
+    db.index.fulltext.queryNodes db.index.fulltext.queryRelationships db.index.vector.queryNodes
+    db.index.vector.queryRelationships
+    """.split()
+)
+"""Procedures that a read may call without a setting that allows more."""
+
+READ_FUNCTIONS: frozenset[str] = frozenset(
+    """
+    coll.distinct coll.flatten coll.indexOf coll.insert coll.max coll.min coll.remove coll.sort date.realtime
+    date.statement date.transaction date.truncate datetime.fromepoch datetime.fromepochmillis datetime.realtime
+    datetime.statement datetime.transaction datetime.truncate duration.between duration.inDays duration.inMonths
+    duration.inSeconds localdatetime.realtime localdatetime.statement localdatetime.transaction
+    localdatetime.truncate localtime.realtime localtime.statement localtime.transaction localtime.truncate
+    point.distance point.withinBBox string.indexOf string.join string.regexReplace time.realtime time.statement
+    time.transaction time.truncate uuid.leastSignificantBits uuid.mostSignificantBits vector.similarity.cosine
+    vector.similarity.euclidean
+    """.split()
+)
+"""Built-in functions with a namespace. Those without one need no list: the database lets no plugin define such a
+function. ``graph.byName`` and ``graph.byElementId`` are left out: they lead to other graphs."""
