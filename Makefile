@@ -1,6 +1,6 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance lock clean
+.PHONY: help demo test check checks lint format types conformance bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -37,7 +37,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance  ## everything that CI runs after the tests, the demo included
+checks: lint types conformance bench-smoke  ## everything that CI runs after the tests, the demo included
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -67,6 +67,20 @@ $(CONFORMANCE)/node_modules/.ready: .venv-node/.ready $(CONFORMANCE)/package-loc
 conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conformance suite, both protocol eras
 	$(BIN)/python -m tests.conformance.run
 
+.venv-rivals/.ready: requirements/rivals.txt | $(VENV)/bin/python
+	@echo "Installing the other MCP servers for Neo4j, to measure beside them: once, about 100 MB"
+	$(VENV)/bin/python -m venv .venv-rivals
+	.venv-rivals/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/rivals.txt
+	@touch $@
+
+bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, beside other servers
+	$(BIN)/python -m bench.read_latency
+	$(BIN)/python -m bench.memory
+
+bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
+	$(BIN)/python -m bench.read_latency --calls 5
+	$(BIN)/python -m bench.memory --rows 100000
+
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock'
 
@@ -75,6 +89,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) pyproject.toml --extra local -o requirements/local.txt
 	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
+	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
-	rm -rf $(VENV) .venv-node $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-node .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.graph.connection import Graph
     from core.graph.guard import Guard
     from core.graph.schema import SchemaCache
+    from core.identity.grant import Grant
     from core.identity.principal import Principal
     from core.settings import Settings
 
@@ -69,6 +70,7 @@ class Call:
     """
 
     principal: Principal
+    grant: Grant
     graph: Graph
     guard: Guard
     schema: SchemaCache

@@ -4,11 +4,18 @@
 
     Neo4jM2mError               whatever can go wrong here; the text says what to do next
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
+    ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
+    ├── IssuerError             the list of token issuers does not parse (names source and line)
+    ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
+    │   ├── Unauthenticated     it proves nothing (401)
+    │   ├── Forbidden           it lacks a role or scope (403)
+    │   └── IssuerUnavailable   it cannot be checked: its issuer's keys are out of reach (503)
     ├── ToolError               a tool call failed; the text goes to the agent as an ``isError`` answer
     │   ├── InvalidArguments    the arguments do not fit the tool's input schema
     │   ├── StatementError      the database refused the statement; carries Neo4j's status code
     │   ├── NotReadOnly         a statement on a reading tool would do more than read
     │   ├── DeadlineExceeded    the call's time was up before the database had answered
+    │   ├── WriteUncertain      a write may have taken effect, or not
     │   └── DatabaseUnavailable the database cannot be reached, or refused this server's login
     └── LocalError              something on this machine: the embedded database, its files, a port
 
@@ -20,13 +27,20 @@ from __future__ import annotations
 __all__ = [
     "DatabaseUnavailable",
     "DeadlineExceeded",
+    "Forbidden",
     "InvalidArguments",
+    "IssuerError",
+    "IssuerUnavailable",
     "LocalError",
     "Neo4jM2mError",
     "NotReadOnly",
+    "PolicyError",
+    "Refusal",
     "SettingsError",
     "StatementError",
     "ToolError",
+    "Unauthenticated",
+    "WriteUncertain",
 ]
 
 
@@ -36,6 +50,39 @@ class Neo4jM2mError(Exception):
 
 class SettingsError(Neo4jM2mError):
     """A setting is unknown, missing or does not parse. The text names the setting and never quotes its value."""
+
+
+class PolicyError(Neo4jM2mError):
+    """The policy does not parse, or a rule says what cannot be. The text gives the source, the line and the reason."""
+
+
+class IssuerError(Neo4jM2mError):
+    """The list of issuers does not parse, or says what cannot be. The text gives source, line and reason."""
+
+
+class Refusal(Neo4jM2mError):
+    """What a caller presented does not do as a proof of who it is. The text is for the caller, and quotes nothing."""
+
+
+class Unauthenticated(Refusal):
+    """No proof of identity, or one that does not hold: 401."""
+
+
+class Forbidden(Refusal):
+    """The caller is known and lacks what every caller of its issuer needs: 403. ``scopes`` has what would do."""
+
+    def __init__(self, message: str, scopes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.scopes = scopes
+
+
+class IssuerUnavailable(Refusal):
+    """The issuer's keys cannot be had, so that its tokens can be neither accepted nor refused: 503.
+
+    ``retry_after`` is in how many seconds it is worth another try.
+    """
+
+    retry_after: float = 5.0
 
 
 class ToolError(Neo4jM2mError):
@@ -61,6 +108,12 @@ class StatementError(ToolError):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class WriteUncertain(ToolError):
+    """The connection broke while changes were being committed: they may have been made, or not."""
+
+    outcome = "uncertain"
 
 
 class NotReadOnly(ToolError):

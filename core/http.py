@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.call import Call, Deadline
-from core.graph.connection import Graph
-from core.graph.guard import AllowList, Guard
-from core.graph.schema import SchemaCache
+from core.graph.views import Views
 from core.health import Health
+from core.identity.grant import Grant, GrantFor, read_only
 from core.identity.principal import Principal
 from core.jsonrpc import Exchange, answer_post
 from core.server import build_server
@@ -70,7 +69,7 @@ Authenticate = Callable[[Request], Awaitable[Principal | Response]]
 
 
 class Application:
-    """The server behind one door: who may enter, which tools there are, and the graph.
+    """The server behind one door: who may enter, what he may do, which tools there are, and the graph.
 
     ``allowed_hosts`` names the hosts that a request may be addressed to, where the listener is reached by a browser on
     the same machine (DNS rebinding); None checks nothing, for doors that a platform guards.
@@ -82,17 +81,16 @@ class Application:
         authenticate: Authenticate,
         *,
         tools: Iterable[ToolDeclaration] = ALL_TOOLS,
+        grant_for: GrantFor = read_only,
         allowed_hosts: frozenset[str] | None = None,
     ) -> None:
         self.settings = settings
-        self.graph = Graph(settings)
         self.server = build_server(tools)
-        allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
-        self._guard = Guard(self.graph, allowed, longest=settings.statement_limit)
-        self._schema = SchemaCache(self.graph, settings.schema_ttl)
+        self._views = Views(settings)
         self._authenticate = authenticate
+        self._grant_for = grant_for
         self._allowed_hosts = allowed_hosts
-        self._health = Health(self.graph)
+        self._health = Health(self._views.default.graph)
 
     async def handle(self, request: Request) -> Response:
         """Answer ``request``. Never raises: what goes wrong is a response with a status and a reason.
@@ -114,33 +112,37 @@ class Application:
         principal = await self._authenticate(request)
         if isinstance(principal, Response):
             return principal
+        grant = self._grant_for(principal)
+        if grant is None:
+            return plain(403, "No rule of this server's policy admits you. Its operator can change that.")
         if request.path.rstrip("/") != MCP_PATH:
             return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
         if request.method != "POST":
             return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
         if len(request.body) > self.settings.body_limit:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
-        exchange = await answer_post(self.server, request.headers, request.body, self.open_call(principal, request))
-        return _response(exchange)
+        call = self.open_call(principal, grant, request.request_id, request.deadline)
+        return _response(await answer_post(self.server, request.headers, request.body, call))
 
-    def open_call(self, principal: Principal, request: Request) -> Call:
-        """What the tools need to know of one call by ``principal``."""
-        deadline = Deadline.after(self.settings.timeout)
-        if request.deadline is not None and request.deadline.at < deadline.at:
-            deadline = request.deadline
+    def open_call(self, principal: Principal, grant: Grant, request_id: str, deadline: Deadline | None = None) -> Call:
+        """What the tools need to know of one call by ``principal``; a lower limit of ``grant`` holds."""
+        settings = self.settings.lowered(grant.max_rows, grant.max_bytes, grant.timeout)
+        view = self._views.of(grant)
+        latest = Deadline.after(settings.timeout)
         return Call(
             principal=principal,
-            graph=self.graph,
-            guard=self._guard,
-            schema=self._schema,
-            settings=self.settings,
-            deadline=deadline,
-            request_id=request.request_id,
+            grant=grant,
+            graph=view.graph,
+            guard=view.guard,
+            schema=view.schema,
+            settings=settings,
+            deadline=latest if deadline is None or deadline.at > latest.at else deadline,
+            request_id=request_id,
         )
 
     async def close(self) -> None:
         """Close the connections to the database; the next call opens new ones."""
-        await self.graph.close()
+        await self._views.close()
 
     async def _answer_health(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

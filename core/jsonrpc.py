@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 from mcp.server.connection import Connection
@@ -117,7 +117,7 @@ def _check_content_headers(folded: Mapping[str, str]) -> None:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(body)
+        message = json.loads(body, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise _Refused(400, ErrorData(code=PARSE_ERROR, message="The body is not valid JSON")) from None
     if isinstance(message, list):
@@ -126,6 +126,10 @@ def _parse(body: bytes) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise _Refused(400, ErrorData(code=INVALID_REQUEST, message="The body must be one JSON-RPC message"))
     return message
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _parse_request(message: dict[str, Any]) -> JSONRPCRequest:

@@ -59,7 +59,8 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
     by_name = {tool.name: tool for tool in tools}
 
     async def list_tools(context: ServerRequestContext[Call], params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[tool.listed for tool in by_name.values()])
+        grant = context.lifespan_context.grant
+        return ListToolsResult(tools=[tool.listed for tool in by_name.values() if grant.allows(tool.name)])
 
     async def call_tool(context: ServerRequestContext[Call], params: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(params.name)
@@ -80,11 +81,13 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
 
 
 async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestParams) -> CallToolResult:
-    """Validate the arguments, run the handler, and answer whatever it raises.
+    """Check the grant and the arguments, run the handler, and answer whatever it raises.
 
     Raises:
         MCPError: The handler raised one: an error of the protocol itself, not of the tool.
     """
+    if not call.grant.allows(tool.name):
+        return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
     arguments = dict(params.arguments or {})
     try:
         tool.validate(arguments)

@@ -59,6 +59,12 @@ class Settings(BaseModel):
         None, min_length=1, description="The database to use; unset, the user's home database."
     )
 
+    policy: str | None = Field(
+        None, description="Who may do what: the path of a policy file, or its text. Unset, every proven caller reads."
+    )
+    issuers: str | None = Field(
+        None, description="Whose tokens are accepted: the path of a file that lists issuers, or its text."
+    )
     timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that one call may take, from its arrival to its answer."
     )
@@ -89,6 +95,9 @@ class Settings(BaseModel):
     schema_ttl: float = Field(
         300.0, ge=0, le=86_400, description="Seconds for which `get-schema` answers from memory; 0 turns that off."
     )
+    schema_samples: bool = Field(
+        False, description="Whether `get-schema` may show values of properties that have only a few different ones."
+    )
     wrap_results: bool = Field(
         True,
         description="Whether the text of an answer marks the graph's data as untrusted (`structuredContent` never is).",
@@ -113,6 +122,15 @@ class Settings(BaseModel):
     @classmethod
     def _upper_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    def lowered(self, max_rows: int | None, max_bytes: int | None, timeout: float | None) -> Self:
+        """These settings with the given limits where they are lower; None leaves a limit as it is."""
+        lower: dict[str, float] = {
+            name: limit
+            for name, limit in (("max_rows", max_rows), ("max_bytes", max_bytes), ("timeout", timeout))
+            if limit is not None and limit < getattr(self, name)
+        }
+        return self.model_copy(update=lower) if lower else self
 
     @classmethod
     def variable(cls, field: str) -> str:

@@ -2,13 +2,18 @@
 
 A plan shows them only where they stand in the open. Inside a nested subquery expression it does not, so they are looked
 for in the text; a variable, label or property that is merely called like one is told from it by what stands around it.
+
+Sources: the grammars ``Cypher25Parser.g4`` and ``CypherPreparser.g4`` of https://github.com/neo4j/neo4j, and
+https://neo4j.com/docs/cypher-manual/current/planning-and-tuning/query-tuning/ for the options.
 """
 
 from __future__ import annotations
 
+import re
+
 from core.graph.lexer import Token
 
-__all__ = ["forbidden_command"]
+__all__ = ["execution_mode", "forbidden_command"]
 
 _SHOWN = frozenset(
     """
@@ -29,93 +34,139 @@ _AFTER_A_VARIABLE = frozenset(
     """
     as in is starts ends contains and or xor not then else end when asc ascending desc descending limit skip
     offset order return with match optional where unwind union call yield create merge set remove delete detach
-    foreach filter let finish using distinct group
+    foreach filter let finish using distinct group next for insert search
     """.split()
 )
 """Words that may follow a variable: after one of these, a word before it called SHOW was a name."""
 
 _EXECUTION_MODES = ("explain", "profile")
 
+_AFTER_EXPLAIN = ("plan", "scope")
+"""Words that belong to an EXPLAIN before them: with it and without it, the statement would be another one."""
 
-def forbidden_command(tokens: list[Token]) -> str | None:
-    """What is wrong with the statement of these ``tokens``, as the agent will read it; None if nothing is."""
-    if any(token.is_word(*_EXECUTION_MODES) for token in _leading_words(tokens)):
+_OPTIONS = frozenset(
+    """
+    planner runtime connectcomponentsplanner updatestrategy expressionengine operatorengine interpretedpipesfallback
+    replan inferschemaparts statefulshortestplanningmode planvarexpandinto eageranalyzer parallelruntimesupport
+    """.split()
+)
+"""Options of CYPHER that tell how to plan. ``debug``, above all, is none of them."""
+
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+_NOT_COMMANDS = (
+    "Leave EXPLAIN and PROFILE out, or use the tool explain-cypher to see a plan; CYPHER takes 5 or 25 and options "
+    "such as runtime and planner."
+)
+
+
+def execution_mode(tokens: list[Token]) -> str | None:
+    """What is wrong with what stands before the first clause, None if nothing is.
+
+    EXPLAIN and PROFILE are, and options of CYPHER that do more than tell how to plan.
+    """
+    index = 0
+    while _word(tokens, index, "cypher"):
+        index += 1
+        if index < len(tokens) and tokens[index].kind == "number":
+            if not _VERSION.fullmatch(tokens[index].text):
+                return f"The statement begins with options that are not certain, so it was not run. {_NOT_COMMANDS}"
+            index += 1
+        while index + 1 < len(tokens) and tokens[index + 1].is_symbol("="):
+            if tokens[index].text.lower() not in _OPTIONS:
+                return f"The statement has the option {tokens[index].text!r}, so it was not run. {_NOT_COMMANDS}"
+            index += 3
+    if _word(tokens, index, *_EXECUTION_MODES, *_AFTER_EXPLAIN):
         return (
             "The statement begins with EXPLAIN or PROFILE, and this tool returns rows, so it was not run. "
             "Leave the word out, or use the tool explain-cypher to see a plan."
         )
-    for index, token in enumerate(tokens):
-        if token.kind != "name" or _is_a_name(tokens, index):
-            continue
-        following = tokens[index + 1 :]
-        if token.is_word("load") and following and following[0].is_word("csv"):
-            return (
-                "LOAD CSV reads files and network addresses, and this tool only reads the graph, so the statement was "
-                "not run. Pass the data as a $parameter and UNWIND it."
-            )
-        if token.is_word("show") and not _shows_schema(following):
-            return (
-                "SHOW is allowed for INDEXES, CONSTRAINTS, PROCEDURES and FUNCTIONS only, so the statement was not "
-                "run. A variable called so is written in backticks: `show`."
-            )
-        ends = token.is_word("terminate") and following and following[0].kind == "name"
-        if ends and not following[0].is_word(*_AFTER_A_VARIABLE):
-            return "TERMINATE ends the statements of others, and this tool only reads, so it was not run."
-        if token.is_word("use") and _begins_a_subquery(tokens, index) and _names_a_graph(following):
-            return (
-                "USE leads to another graph, and this tool reads one database, so the statement was not run. "
-                "Leave USE out."
-            )
     return None
 
 
-def _leading_words(tokens: list[Token]) -> list[Token]:
-    """The words before the first clause's own: EXPLAIN, PROFILE, CYPHER and its options."""
-    leading: list[Token] = []
-    index = 0
-    while index < len(tokens):
-        if tokens[index].is_word(*_EXECUTION_MODES):
-            leading.append(tokens[index])
-            index += 1
-        elif tokens[index].is_word("cypher"):
-            index += 1
-            while index < len(tokens) and (tokens[index].kind == "number" or _is_option(tokens, index)):
-                index += 1 if tokens[index].kind == "number" else 3
-        else:
-            break
-    return leading
+def forbidden_command(tokens: list[Token]) -> str | None:
+    """What is wrong with the statement of these ``tokens``, as the agent will read it; None if nothing is."""
+    opening = execution_mode(tokens)
+    if opening is not None:
+        return opening
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token.kind == "symbol":
+            depth += {"{": 1, "}": -1}.get(token.text, 0)
+        elif token.kind == "name":
+            refusal = _forbidden_pair(tokens, index) or _forbidden_clause(tokens, index, nested=depth > 0)
+            if refusal is not None:
+                return refusal
+    return None
 
 
-def _is_option(tokens: list[Token], index: int) -> bool:
-    return index + 2 < len(tokens) and tokens[index].kind == "name" and tokens[index + 1].is_symbol("=")
+def _forbidden_pair(tokens: list[Token], index: int) -> str | None:
+    """What two words that stand together say, whatever is around them: as names, they could never be neighbours."""
+    if _word(tokens, index, "load") and _word(tokens, index + 1, "csv"):
+        return (
+            "LOAD CSV reads files and network addresses, and this tool only reads the graph, so the statement was "
+            "not run. Pass the data as a $parameter and UNWIND it."
+        )
+    if _word(tokens, index, "terminate") and _word(tokens, index + 1, "transaction", "transactions"):
+        return "TERMINATE ends the statements of others, and this tool only reads, so it was not run."
+    if _word(tokens, index + 1, "transactions") and (
+        _word(tokens, index, "concurrent")
+        or (_word(tokens, index, "in") and index > 0 and tokens[index - 1].is_symbol("}"))
+    ):
+        return (
+            "CALL { … } IN TRANSACTIONS opens transactions of its own; this tool runs a statement in one, so it was "
+            "not run. Leave IN TRANSACTIONS out."
+        )
+    if _word(tokens, index, "define") and _word(tokens, index + 1, "function", "procedure"):
+        return "DEFINE makes functions and procedures, which this tool does not know, so the statement was not run."
+    return None
+
+
+def _forbidden_clause(tokens: list[Token], index: int, *, nested: bool) -> str | None:
+    """What the word at ``index`` begins, if it is a clause and no name."""
+    if _word(tokens, index, "show") and not _is_a_name(tokens, index) and not _shows_schema(tokens, index + 1):
+        return (
+            "SHOW is allowed for INDEXES, CONSTRAINTS, PROCEDURES and FUNCTIONS only, so the statement was not "
+            "run. A variable called so is written in backticks: `show`."
+        )
+    # What stands in the open, the plan shows.
+    if nested and _word(tokens, index, "use") and not _is_a_name(tokens, index) and _names_a_graph(tokens, index + 1):
+        return (
+            "USE leads to another graph, and this tool reads one database, so the statement was not run. "
+            "Leave USE out. A variable called so is written in backticks: `use`."
+        )
+    return None
+
+
+def _word(tokens: list[Token], index: int, *words: str) -> bool:
+    return index < len(tokens) and tokens[index].is_word(*words)
 
 
 def _is_a_name(tokens: list[Token], index: int) -> bool:
-    """Whether the word at ``index`` is a property, label, type or parameter: what stands before it says so."""
-    return index > 0 and tokens[index - 1].is_symbol(".", ":", "$", "&", "|", "!", "%")
+    """Whether the word at ``index`` is a property, label, type or parameter: what stands before it says so.
+
+    ``%``, which stands for any label, is not among what may stand before it: it ends a label expression.
+    """
+    return index > 0 and tokens[index - 1].is_symbol(".", ":", "$", "&", "|", "!")
 
 
-def _shows_schema(following: list[Token]) -> bool:
-    """Whether SHOW with ``following`` lists part of the schema, or is no command at all."""
-    if not following or following[0].kind != "name" or following[0].is_word(*_AFTER_A_VARIABLE):
+def _shows_schema(tokens: list[Token], start: int) -> bool:
+    """Whether SHOW with what follows from ``start`` lists part of the schema, or is no command at all."""
+    if start >= len(tokens) or tokens[start].kind != "name" or tokens[start].is_word(*_AFTER_A_VARIABLE):
         return True
-    for position, token in enumerate(following):
-        if token.is_word(*_SHOWN):
+    for index in range(start, len(tokens)):
+        if tokens[index].is_word(*_SHOWN):
             return True
-        next_is_defined = any(after.is_word("defined") for after in following[position + 1 : position + 2])
-        if not (token.is_word(*_MODIFIERS, "defined") or (token.is_word("user") and next_is_defined)):
+        user_defined = _word(tokens, index, "user") and _word(tokens, index + 1, "defined")
+        if not (tokens[index].is_word(*_MODIFIERS, "defined") or user_defined):
             return False
     return False
 
 
-def _begins_a_subquery(tokens: list[Token], index: int) -> bool:
-    """Whether a query inside braces may begin at ``index``. What stands in the open, the plan shows."""
-    before = tokens[index - 1] if index else None
-    if before is None or not (before.is_symbol("{", "}") or before.is_word("union", "all", "distinct")):
+def _names_a_graph(tokens: list[Token], index: int) -> bool:
+    if index >= len(tokens):
         return False
-    opened = sum(token.is_symbol("{") for token in tokens[:index])
-    return opened > sum(token.is_symbol("}") for token in tokens[:index])
-
-
-def _names_a_graph(following: list[Token]) -> bool:
-    return bool(following) and (following[0].kind in ("name", "quoted") or following[0].is_symbol("$", "("))
+    token = tokens[index]
+    if token.kind == "name":
+        return not token.is_word(*_AFTER_A_VARIABLE)
+    return token.kind == "quoted" or token.is_symbol("$", "(")

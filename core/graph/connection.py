@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from neo4j import READ_ACCESS, AsyncGraphDatabase, NotificationMinimumSeverity, Query
+from neo4j import READ_ACCESS, WRITE_ACCESS, Query
 from neo4j.exceptions import DriverError, Neo4jError
 
 from core.call import Deadline
-from core.errors import DatabaseUnavailable, ToolError
-from core.graph.failures import explain_failure, is_lost_connection
-from core.graph.results import Limits, ReadResult, RowCollector
+from core.errors import DeadlineExceeded, ToolError, WriteUncertain
+from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
+from core.graph.hydration import keep_exact
+from core.graph.pool import Pool
+from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
 
 if TYPE_CHECKING:
-    from neo4j import AsyncDriver, AsyncSession
+    from neo4j import AsyncSession, ResultSummary
 
     from core.settings import Settings
 
@@ -27,12 +31,16 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_USER_AGENT = "neo4j-m2m/0.1.0"
-
 _TIMEOUT_MARGIN = 0.5
 """Seconds by which the database gives up after this server has: the client side's deadline is the one that answers."""
 
 _HEALTH_TIMEOUT = 3.0
+
+_FIRST_PAUSE = 0.1
+"""Seconds to wait before a read that met a transient error is tried again; twice as long each time after."""
+
+_LARGEST_REST = 4 * 1024 * 1024
+"""Bytes of rows, already asked for and no longer wanted, that are worth receiving to keep a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +48,14 @@ class Explanation:
     """A statement as the database plans it.
 
     ``query_type`` is ``r``, ``w``, ``rw`` or ``s``; ``plan`` the tree of operators, each with ``operatorType``
-    (``Name@database``), ``args`` and ``children``; ``database`` the one that this server reads, as plans call it.
+    (``Name@database``), ``args`` and ``children``; ``database`` the one that this server reads, as plans call it;
+    ``warnings`` what the database has to say about the statement, each with ``code``, ``severity`` and ``text``.
     """
 
     query_type: str
     plan: dict[str, Any]
     database: str
+    warnings: list[dict[str, str]]
 
 
 class Graph:
@@ -54,9 +64,20 @@ class Graph:
     Nothing is opened before a call needs it. An instance belongs to one event loop.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._driver: AsyncDriver | None = None
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        pool: Pool | None = None,
+        database: str | None = None,
+        impersonate: str | None = None,
+    ) -> None:
+        """Graphs may share a ``pool``. ``database`` None is that of the settings; ``impersonate`` is a user whose
+        rights are taken on (Neo4j Enterprise).
+        """
+        self._pool = pool or Pool(settings)
+        self._database = database or settings.neo4j_database
+        self._impersonate = impersonate
         self._own_database: str | None = None
 
     async def read(
@@ -72,20 +93,65 @@ class Graph:
             DeadlineExceeded: ``deadline`` passed; the statement is stopped and its connection dropped.
             DatabaseUnavailable: The database cannot be reached or refused the login.
         """
-        return await self._with_one_retry(lambda: self._read_once(statement, parameters, limits, deadline), deadline)
+        return await self._retried(lambda: self._read_once(statement, parameters, limits, deadline), deadline)
 
     async def _read_once(
         self, statement: str, parameters: Mapping[str, Any], limits: Limits, deadline: Deadline
     ) -> ReadResult:
         # One row more than asked for tells whether there is more, without another round trip.
-        async with self._session(fetch_size=limits.rows + 1) as session:
-            timeout = deadline.remaining() + _TIMEOUT_MARGIN
-            result = await session.run(Query(statement, timeout=timeout), dict(parameters))
+        fetch_size = limits.rows + 1
+        async with self._session(READ_ACCESS, fetch_size=fetch_size) as session:
+            result = await session.run(_timed(statement, deadline), dict(parameters))
+            keep_exact(result)
             collector = RowCollector(limits)
             async for record in result:
-                if not collector.add(list(record.values())):
+                if not collector.add(record):
                     break
-            return ReadResult(list(result.keys()), collector.rows, collector.cut_by)
+            columns = list(result.keys())
+            if collector.rest_of_page(fetch_size) > _LARGEST_REST:
+                # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
+                session.cancel()
+            return ReadResult(columns, collector.rows, collector.cut_by)
+
+    async def write(
+        self, statement: str, parameters: Mapping[str, Any], *, limits: Limits, deadline: Deadline
+    ) -> WriteResult:
+        """Run a statement in one transaction with WRITE access: all of it takes effect, or nothing.
+
+        It is tried once only. A statement that opens transactions of its own (``CALL … IN TRANSACTIONS``) is refused by
+        the database.
+
+        Raises:
+            StatementError: The database refused the statement; nothing was changed.
+            WriteUncertain: The connection broke while the database was told to keep the changes; it may have done so.
+            DeadlineExceeded, DatabaseUnavailable: as `read`; nothing was changed.
+        """
+        committing = False
+        try:
+            async with deadline.enforced(), self._session(WRITE_ACCESS, fetch_size=limits.rows + 1) as session:
+                transaction = await session.begin_transaction(timeout=deadline.remaining() + _TIMEOUT_MARGIN)
+                async with transaction:
+                    result = await transaction.run(statement, dict(parameters))
+                    keep_exact(result)
+                    collector = RowCollector(limits)
+                    async for record in result:
+                        if not collector.add(record):
+                            break
+                    columns = list(result.keys())
+                    summary = await result.consume()
+                    committing = True
+                    await transaction.commit()
+                counters = {name: value for name, value in vars(summary.counters).items() if name[0] != "_" and value}
+                return WriteResult(columns, collector.rows, collector.cut_by, counters)
+        except RecursionError:
+            raise too_deep() from None
+        except (Neo4jError, DriverError, DeadlineExceeded) as error:
+            if committing and (isinstance(error, DeadlineExceeded) or is_lost_connection(error)):
+                raise WriteUncertain(
+                    "The connection to the database was lost while the changes were being committed: they may have "
+                    "been made, or not. Read the graph to find out before you try again."
+                ) from None
+            raise error if isinstance(error, DeadlineExceeded) else explain_failure(error) from None
 
     async def explain(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> Explanation:
         """What the database would do with ``statement``, from an EXPLAIN. Runs nothing.
@@ -93,27 +159,48 @@ class Graph:
         Raises: as `read`.
         """
         if self._own_database is None:
-            _, plan = await self._with_one_retry(lambda: self._explain_once("RETURN 1", {}), deadline)
-            self._own_database = str(plan["operatorType"]).partition("@")[2]
-        query_type, plan = await self._with_one_retry(lambda: self._explain_once(statement, parameters), deadline)
-        return Explanation(query_type=query_type, plan=plan, database=self._own_database)
+            trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}), deadline)
+            self._own_database = str((trivial.plan or {})["operatorType"]).partition("@")[2]
+        summary = await self._retried(lambda: self._explain_once(statement, parameters), deadline)
+        return Explanation(
+            query_type=summary.query_type or "unknown",
+            plan=summary.plan or {"operatorType": "none"},
+            database=self._own_database,
+            warnings=[
+                {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
+                for status in summary.gql_status_objects
+                if status.is_notification
+            ],
+        )
 
-    async def _explain_once(self, statement: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        async with self._session(fetch_size=1) as session:
+    async def _explain_once(self, statement: str, parameters: Mapping[str, Any]) -> ResultSummary:
+        async with self._session(READ_ACCESS, fetch_size=1, notifications_min_severity="INFORMATION") as session:
             result = await session.run(f"EXPLAIN {statement}", dict(parameters))
-            summary = await result.consume()
-            return summary.query_type or "unknown", summary.plan or {"operatorType": "none"}
+            return await result.consume()
 
-    async def _with_one_retry(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
+    async def _retried(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
+        """The outcome of ``attempt``, made again after a failure that may pass, for as long as ``deadline`` allows.
+
+        A connection that broke is replaced once, at once: it may have died in the pool. A transient error of the
+        database (a lost election, a deadlock, a full queue) is waited out, a little longer each time.
+        """
+        replaced = False
+        pause = _FIRST_PAUSE
         async with deadline.enforced():
-            for last in (False, True):
+            while True:
                 try:
                     return await attempt()
+                except RecursionError:
+                    raise too_deep() from None
                 except (Neo4jError, DriverError) as error:
-                    if last or not is_lost_connection(error):
+                    if is_lost_connection(error) and not replaced:
+                        replaced = True
+                        logger.info("a connection to the database was lost; trying once more on a new one")
+                        continue
+                    if not may_pass(error) or deadline.remaining() < 2 * pause:
                         raise explain_failure(error) from None
-                    logger.info("a connection to the database was lost; trying once more on a new one")
-            raise AssertionError("the second attempt either returns or raises")
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, keeps no secret
+                pause *= 2
 
     async def answers(self) -> bool:
         """Whether the database answers a trivial read within a few seconds. Never raises."""
@@ -124,33 +211,18 @@ class Graph:
         return True
 
     async def close(self) -> None:
-        """Close the driver and its connections; the next call opens a new one."""
-        driver, self._driver = self._driver, None
-        if driver is not None:
-            async with asyncio.timeout(5):
-                await driver.close()
+        """Close the connections; the next call opens new ones. Never raises."""
+        await self._pool.close()
 
-    def _session(self, *, fetch_size: int) -> AsyncSession:
-        return self._open_driver().session(
-            database=self._settings.neo4j_database, default_access_mode=READ_ACCESS, fetch_size=fetch_size
+    def _session(self, access: str, *, fetch_size: int, **options: Any) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._pool.session(
+            default_access_mode=access,
+            fetch_size=fetch_size,
+            database=self._database,
+            impersonated_user=self._impersonate,
+            **options,
         )
 
-    def _open_driver(self) -> AsyncDriver:
-        if self._driver is None:
-            settings = self._settings
-            if settings.neo4j_uri is None or settings.neo4j_password is None:
-                raise DatabaseUnavailable(
-                    "This server has no database configured. Its operator must set NEO4J_URI, NEO4J_USERNAME and "
-                    "NEO4J_PASSWORD."
-                )
-            self._driver = AsyncGraphDatabase.driver(
-                settings.neo4j_uri,
-                auth=(settings.neo4j_username, settings.neo4j_password.get_secret_value()),
-                user_agent=_USER_AGENT,
-                telemetry_disabled=True,
-                connection_timeout=settings.connect_timeout,
-                connection_acquisition_timeout=settings.timeout,
-                max_connection_pool_size=settings.pool_size,
-                notifications_min_severity=NotificationMinimumSeverity.OFF,
-            )
-        return self._driver
+
+def _timed(statement: str, deadline: Deadline) -> Query:
+    return Query(statement, timeout=deadline.remaining() + _TIMEOUT_MARGIN)

@@ -6,6 +6,7 @@ import logging
 
 from neo4j.exceptions import (
     AuthError,
+    BrokenRecordError,
     ClientError,
     ConfigurationError,
     ConnectionAcquisitionTimeoutError,
@@ -18,21 +19,47 @@ from neo4j.exceptions import (
 
 from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError, ToolError
 
-__all__ = ["explain_failure", "is_lost_connection"]
+__all__ = ["explain_failure", "is_lost_connection", "may_pass", "too_deep"]
 
 logger = logging.getLogger(__name__)
+
+_TYPE_ERROR = "Neo.ClientError.Statement.TypeError"
+
 
 _ACCESS_MODE = "Neo.ClientError.Statement.AccessMode"
 _TIMED_OUT = (
     "Neo.ClientError.Transaction.TransactionTimedOut",
     "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
 )
-_OUT_OF_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
+_TOO_LARGE = (
+    "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
+    "Neo.TransientError.General.TransactionOutOfMemoryError",
+    "Neo.TransientError.General.StackOverFlowError",
+)
+"""Called transient by the database, but the same statement will fail the same way, after the same work."""
 
 
 def is_lost_connection(error: BaseException) -> bool:
     """Whether ``error`` means that the connection broke, so that a read may be tried on another one."""
     return isinstance(error, ServiceUnavailable | SessionExpired)
+
+
+def too_deep() -> StatementError:
+    """The error to raise where the driver's own reading of a result runs out of stack."""
+    return StatementError(
+        "The result holds lists or maps nested too deeply. Flatten them in the statement, or return parts of them.",
+        _TYPE_ERROR,
+    )
+
+
+def may_pass(error: Neo4jError | DriverError) -> bool:
+    """Whether ``error`` may be gone when the same is tried again.
+
+    The database itself calls some errors so; no connection being free, or one that lay idle not answering, is another.
+    """
+    if isinstance(error, ConnectionAcquisitionTimeoutError):
+        return True
+    return isinstance(error, TransientError) and error.is_retryable() and error.code not in _TOO_LARGE
 
 
 def explain_failure(error: Neo4jError | DriverError) -> ToolError:
@@ -56,6 +83,10 @@ def explain_failure(error: Neo4jError | DriverError) -> ToolError:
         return DatabaseUnavailable("This server's connection to the database is misconfigured: tell the operator.")
     if isinstance(error, Neo4jError):
         return _explain_server_error(error)
+    if isinstance(error, BrokenRecordError):
+        return StatementError(
+            "A value in the result is beyond what this server can read. Return toString(x) instead of x.", _TYPE_ERROR
+        )
     logger.error("the driver failed: %s", type(error).__name__)
     return DatabaseUnavailable("This server's connection to the database failed: tell the operator.")
 
@@ -73,7 +104,7 @@ def _explain_server_error(error: Neo4jError) -> ToolError:
             "The call's time was up and the database stopped the statement. "
             "Ask for less: match on an indexed property, add a LIMIT, or aggregate in the statement."
         )
-    if code == _OUT_OF_MEMORY:
+    if code in _TOO_LARGE:
         return StatementError(
             "The statement needs more memory than the database allows one transaction. Ask for less: "
             f"filter earlier, add a LIMIT, or avoid collecting everything at once. ({code})",

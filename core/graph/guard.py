@@ -9,6 +9,7 @@ needs. The READ access mode of the transaction is the second wall, and a least-p
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import NotReadOnly
-from core.graph.commands import forbidden_command
+from core.graph.commands import execution_mode, forbidden_command
 from core.graph.lexer import dotted_calls, tokenize
-from core.graph.operators import READ_FUNCTIONS, READ_OPERATORS, READ_PROCEDURES
+from core.graph.operators import (
+    READ_FUNCTIONS,
+    READ_OPERATORS,
+    READ_PROCEDURES,
+    WRITE_OPERATORS,
+    WRITE_PROCEDURES,
+)
 
 if TYPE_CHECKING:
     from core.call import Deadline
@@ -48,8 +55,11 @@ class AllowList:
         return name in READ_PROCEDURES or _matches(name, self.procedures)
 
     def has_function(self, name: str) -> bool:
-        """Whether a read may call the function ``name``. Built-in names are known in any letter case."""
-        return name.lower() in _FUNCTIONS_IN_LOWER_CASE or _matches(name, self.functions)
+        """Whether a read may call the function ``name``. Built-in names are known in any letter case.
+
+        A name without a namespace is built in: the database lets no plugin define one.
+        """
+        return "." not in name or name.lower() in _FUNCTIONS_IN_LOWER_CASE or _matches(name, self.functions)
 
 
 _FUNCTIONS_IN_LOWER_CASE = frozenset(name.lower() for name in READ_FUNCTIONS)
@@ -65,16 +75,22 @@ class Guard:
     A verdict is remembered by the statement's text, for one server, database and allow-list: those of this instance. It
     stays true for as long as they do. What a statement does is fixed by its clauses and by the names that it calls,
     which are its text; a new schema, index or statistic changes which of the reading operators fetch the data, and
-    turns no reading clause into a writing one. Parameters are values and bring no clauses with them. So a statement
-    that was found to only read costs no second EXPLAIN.
+    turns no reading clause into a writing one. Parameters are values: they can name labels, properties, files, even
+    graphs (``USE graph.byName($name)``), and of these the text alone tells that they are refused, whatever the value.
+    A statement without CYPHER 5 or 25 is read in the language that the database has by default. If that is changed,
+    the look at the text holds, since it is the same for both languages, and both have the same words for clauses that
+    write, so a plan without writing operators in the one is no writing plan in the other; and READ access stays. So a
+    statement that was found to only read costs no second EXPLAIN.
+
+    What is kept is bounded: so many verdicts, each by a digest of its text, and none of a text that is too long.
     """
 
     def __init__(self, graph: Graph, allowed: AllowList, *, longest: int) -> None:
         """``longest`` is the most characters that a statement may have: planning is work that a caller can cause."""
         self._graph = graph
-        self._allowed = allowed
+        self.allowed = allowed
         self._longest = longest
-        self._verdicts: OrderedDict[str, str | None] = OrderedDict()
+        self._verdicts: OrderedDict[tuple[bytes, bool], str | None] = OrderedDict()
 
     async def require_read(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
         """Return if ``statement`` only reads the graph; it has not been run then, only planned, or not even that.
@@ -83,26 +99,55 @@ class Guard:
             NotReadOnly: It would do more; the text says what was refused and what to do instead.
             StatementError, DeadlineExceeded, DatabaseUnavailable: as `Graph.read`.
         """
-        if statement in self._verdicts:
-            self._verdicts.move_to_end(statement)
-            refusal = self._verdicts[statement]
+        await self._require(statement, parameters, deadline, writes=False)
+
+    async def require_data_only(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
+        """Return if ``statement`` only reads and changes data of the graph: no schema, no administration, no files.
+
+        Raises: as `require_read`.
+        """
+        await self._require(statement, parameters, deadline, writes=True)
+
+    def require_plannable(self, statement: str) -> None:
+        """Return if ``statement`` may be put behind EXPLAIN.
+
+        Raises:
+            NotReadOnly: It is too long, or brings EXPLAIN or PROFILE of its own.
+        """
+        refusal = self._refusal_of_length(statement) or execution_mode(tokenize(statement))
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+
+    async def _require(
+        self, statement: str, parameters: Mapping[str, Any], deadline: Deadline, *, writes: bool
+    ) -> None:
+        refusal = self._refusal_of_length(statement)
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+        key = (hashlib.sha256(statement.encode("utf-8", "surrogatepass")).digest(), writes)
+        if key in self._verdicts:
+            self._verdicts.move_to_end(key)
+            refusal = self._verdicts[key]
         else:
-            refusal = self._refusal_of_text(statement)
+            refusal = self._refusal_of_text(statement, writes=writes)
             if refusal is None:
                 explanation = await self._graph.explain(statement, parameters, deadline=deadline)
-                refusal = self._refusal_of_plan(explanation)
-            self._verdicts[statement] = refusal
+                refusal = self._refusal_of_plan(explanation, writes=writes)
+            self._verdicts[key] = refusal
             if len(self._verdicts) > _VERDICTS_KEPT:
                 self._verdicts.popitem(last=False)
         if refusal is not None:
             raise NotReadOnly(refusal)
 
-    def _refusal_of_text(self, statement: str) -> str | None:
+    def _refusal_of_length(self, statement: str) -> str | None:
         if len(statement) > self._longest:
             return (
                 f"The statement has {len(statement)} characters, and at most {self._longest} are accepted. Pass lists "
                 "and texts as $parameters instead of writing them into the statement."
             )
+        return None
+
+    def _refusal_of_text(self, statement: str, *, writes: bool) -> str | None:
         try:
             tokens = tokenize(statement)
         except NotReadOnly as error:
@@ -111,12 +156,16 @@ class Guard:
         if command is not None:
             return command
         for name in dotted_calls(tokens):
-            if not self._allowed.has_function(name) and not self._allowed.has_procedure(name):
+            if not self.allowed.has_function(name) and not self._may_call(name, writes=writes):
                 return _refused_call(name)
         return None
 
-    def _refusal_of_plan(self, explanation: Explanation) -> str | None:
-        if explanation.query_type not in ("r", "s"):
+    def _may_call(self, procedure: str, *, writes: bool) -> bool:
+        return self.allowed.has_procedure(procedure) or (writes and procedure in WRITE_PROCEDURES)
+
+    def _refusal_of_plan(self, explanation: Explanation, *, writes: bool) -> str | None:
+        known = READ_OPERATORS | WRITE_OPERATORS if writes else READ_OPERATORS
+        if explanation.query_type not in ("r", "s") and not writes:
             return f"The statement writes, and this tool only reads, so it was not run. {_INSTEAD}"
         for operator, details in _operators(explanation.plan):
             name, _, database = operator.partition("@")
@@ -127,13 +176,14 @@ class Guard:
                 )
             if name == "ProcedureCall":
                 procedure = details.partition("(")[0].strip()
-                if not self._allowed.has_procedure(procedure):
+                if not self._may_call(procedure, writes=writes):
                     return _refused_call(procedure)
-            elif name not in READ_OPERATORS:
+            elif name.replace(" ", "") not in known:
                 logger.warning("refused a statement: its plan has the operator %s", name)
+                what = "read and change data of the graph" if writes else "read the graph"
+                instead = "Use clauses that concern data only, in one transaction." if writes else _INSTEAD
                 return (
-                    f"The statement would run {name}, which is not known to only read the graph, so it was not run. "
-                    f"{_INSTEAD}"
+                    f"The statement would run {name}, which is not known to only {what}, so it was not run. {instead}"
                 )
         return None
 

@@ -1,18 +1,25 @@
-"""The lexical structure of a Cypher statement: enough to know which names it calls and which commands it gives.
+r"""The lexical structure of a Cypher statement: enough to know which names it calls and which commands it gives.
 
 Not a parser. It finds where comments, strings and quoted names begin and end, exactly as the database does, so that
 nothing that runs is taken for text and nothing that is text for something that runs. Where the database's own reading
 could differ, the statement is refused instead of guessed at.
 
-Source: https://neo4j.com/docs/cypher-manual/current/syntax/parsing/ and .../syntax/naming/ ; that ``\\uXXXX`` is
-decoded before anything else is read, in Cypher 5 and 25 alike, was seen on the database.
+Sources: the lexers of Neo4j itself, ``Cypher25Lexer.g4`` and ``UnicodeEscapeReplacementReader`` in
+https://github.com/neo4j/neo4j, with which this one was compared token by token, and
+https://neo4j.com/docs/cypher-manual/current/syntax/parsing/ . What follows from them:
+
+* ``\uXXXX`` is decoded before anything else is read, in strings, names, comments and between them. The server's decoder
+  takes more than four hexadecimal digits for four hexadecimal digits: ``\u+027`` is a quote, and so is ``\u００27``.
+* A ``//`` comment ends at a carriage return, too. A ``/*`` that is not closed is no comment.
+* A ``$`` within a word is part of it in Cypher 5, and begins a parameter in Cypher 25.
+* Cypher 25 has strings with code in them: ``s'{ … }'`` computes what stands in the braces.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 from core.errors import NotReadOnly
 
@@ -35,7 +42,13 @@ class Token:
         return self.kind == "symbol" and self.text in symbols
 
 
-_UNICODE_ESCAPE = re.compile(r"\\u+([0-9A-Fa-f]{4})")
+_ESCAPE = re.compile(r"\\(?P<high>u[Dd][89ABab]..\\u[Dd][C-Fc-f]..)|\\u(?P<unit>.{0,4})|\\(?P<other>.)", re.DOTALL)
+"""What a backslash begins. A backslash that stands after a backslash begins nothing, so it is taken with that one."""
+
+_FOUR_DIGITS = re.compile(r"[0-9A-Fa-f]{4}")
+
+_MAY_BE_DIGITS = re.compile(r"u(?:[0-9A-Fa-f+\-]|[^\x00-\x7f]){4}")
+"""What a more lenient reader than this one could take for an escape."""
 
 _SHIFTS_BOUNDARIES = frozenset("'\"`\\/*\n\r{}().:;$") | frozenset(map(chr, range(0x20)))
 """Characters that must not be written as an escape: they could end a string or a comment, or join two tokens."""
@@ -47,18 +60,28 @@ _TOKEN = re.compile(
     r"""
       (?P<space>[ \t\n]+|\r\n)
     | (?P<comment>//[^\n]*|/\*.*?\*/)
+    | (?P<open>/\*)
     | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
+    | (?P<interpolated>[sS]['"])
     | (?P<quoted>`(?:[^`]|``)*`)
+    | (?P<joined>\w++\$)
     | (?P<number>\d\w*(?:\.\d\w*)?)
     | (?P<name>[^\W\d]\w*)
-    | (?P<symbol>[!\#$%&()*+,\-./:;<=>?@\[\]^{|}~])
+    | (?P<symbol>\.\.|[!\#$%&()*+,\-./:;<=>?@\[\]^{|}~])
     """,
     re.VERBOSE | re.DOTALL,
 )
 
+_UNCERTAIN = {"open": "a comment that is not closed", "joined": "a $ that touches the word before it"}
+
+_TEXT = {quote: re.compile(rf"(?:[^{quote}\\{{}}]|\\.)*", re.DOTALL) for quote in "'\""}
+"""The text of an interpolated string, up to its end or to code in braces."""
+
 
 def tokenize(statement: str) -> list[Token]:
-    """The tokens of ``statement``, comments and white space left out.
+    """The tokens of ``statement``, comments and white space left out. Takes time in proportion to its length.
+
+    Code inside an interpolated string counts like code elsewhere in braces.
 
     Raises:
         NotReadOnly: It holds something whose reading is not certain: an escape that stands for a quote or the like,
@@ -66,60 +89,129 @@ def tokenize(statement: str) -> list[Token]:
     """
     text = _decode_escapes(statement)
     tokens: list[Token] = []
+    inside = [""]  # of what: of code, or of an interpolated string with this quote; the innermost last
     position = 0
     while position < len(text):
+        if inside[-1]:
+            position = _read_interpolated(text, position, inside, tokens)
+            continue
         match = _TOKEN.match(text, position)
-        if match is None:
-            raise NotReadOnly(_uncertain(text[position]))
+        if match is None or match.lastgroup in _UNCERTAIN:
+            _refuse_uncertain(_UNCERTAIN[match.lastgroup or ""] if match else text[position])
         position = match.end()
         kind, found = match.lastgroup, match.group()
-        if kind == "comment" and found.startswith("//") and _LINE_ENDS & set(found.removesuffix("\r")):
-            raise NotReadOnly(_uncertain("an unusual line end in a comment"))
-        if kind == "name":
-            tokens.append(Token("name", found))
-        elif kind == "quoted":
-            tokens.append(Token("quoted", found[1:-1].replace("``", "`")))
-        elif kind == "string":
-            tokens.append(Token("string", ""))
-        elif kind == "number":
-            tokens.append(Token("number", found))
-        elif kind == "symbol":
-            tokens.append(Token("symbol", found))
+        if kind == "comment" and found.startswith("//") and not _LINE_ENDS.isdisjoint(found.removesuffix("\r")):
+            _refuse_uncertain("an unusual line end in a comment")
+        if kind == "interpolated":
+            inside.append(found[1])
+        elif found == "{":
+            inside.append("")
+        elif found == "}" and len(inside) > 1:
+            inside.pop()
+        if kind not in ("space", "comment"):
+            tokens.append(_token(kind, found))
+    if any(inside):
+        _refuse_uncertain(next(quote for quote in inside if quote))
     return tokens
 
 
+def _token(kind: str | None, found: str) -> Token:
+    match kind:
+        case "name" | "number" | "symbol":
+            return Token(kind, found)
+        case "quoted":
+            return Token(kind, found[1:-1].replace("``", "`"))
+    return Token("string", "")
+
+
+def _read_interpolated(text: str, position: int, inside: list[str], tokens: list[Token]) -> int:
+    """Read on in an interpolated string, to its end or into its next code; returns the position after that."""
+    quote = inside[-1]
+    match = _TEXT[quote].match(text, position)
+    end = match.end() if match else position
+    found = text[end : end + 1]
+    if found == quote:
+        inside.pop()
+    elif found == "{":
+        inside.append("")
+        tokens.append(Token("symbol", "{"))
+    else:
+        _refuse_uncertain(found or quote)
+    return end + 1
+
+
 def _decode_escapes(statement: str) -> str:
-    def decoded(match: re.Match[str]) -> str:
-        character = chr(int(match.group(1), 16))
-        if character in _SHIFTS_BOUNDARIES or character.isspace() or not character.isprintable():
-            raise NotReadOnly(
-                f"The statement writes the character U+{match.group(1).upper()} as an escape, which can hide what the "
-                "statement does, so it was not run. Pass the text that holds it as a $parameter."
-            )
-        return character
+    r"""``statement`` with ``\uXXXX`` decoded.
 
-    return _UNICODE_ESCAPE.sub(decoded, statement)
+    Raises `NotReadOnly` for an escape that could be read in another way, for one of a character that could end
+    something, and for half a character.
+    """
+    text = _ESCAPE.sub(_decoded, statement)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        _refuse_uncertain("half of a surrogate pair")
+    return text
 
 
-def _uncertain(what: str) -> str:
+def _decoded(match: re.Match[str]) -> str:
+    whole, pair, unit = match.group(), match.group("high"), match.group("unit")
+    if pair is not None and _FOUR_DIGITS.fullmatch(pair, 1, 5) and _FOUR_DIGITS.fullmatch(pair, 7, 11):
+        character = chr(0x10000 + ((int(pair[1:5], 16) & 0x3FF) << 10) + (int(pair[7:11], 16) & 0x3FF))
+    elif pair is None and unit is not None and _FOUR_DIGITS.fullmatch(unit):
+        character = chr(int(unit, 16))
+    elif pair is not None or unit is not None:
+        _refuse_uncertain("a \\u that four hexadecimal digits do not follow")
+    else:
+        if whole == "\\\\":
+            _require_no_second_reading(match.string, match.end())
+        return whole
+    if character in _SHIFTS_BOUNDARIES or character.isspace() or not character.isprintable():
+        raise NotReadOnly(_escaped(character))
+    return character
+
+
+def _require_no_second_reading(text: str, position: int) -> None:
+    r"""Refuse ``\\uXXXX`` if it would matter that some reader took its second backslash for that of an escape."""
+    if _MAY_BE_DIGITS.match(text, position):
+        digits = text[position + 1 : position + 5]
+        if not _FOUR_DIGITS.fullmatch(digits):
+            _refuse_uncertain("a \\u that four hexadecimal digits do not follow")
+        if chr(int(digits, 16)) in _SHIFTS_BOUNDARIES:
+            raise NotReadOnly(_escaped(chr(int(digits, 16))))
+
+
+def _escaped(character: str) -> str:
+    return (
+        f"The statement writes the character U+{ord(character):04X} as an escape, which can hide what the statement "
+        "does, so it was not run. Pass the text that holds it as a $parameter."
+    )
+
+
+def _refuse_uncertain(what: str) -> NoReturn:
     shown = what if what.isprintable() else f"U+{ord(what[0]):04X}" if len(what) == 1 else what
     hint = {"'": "a ' that is not closed", '"': 'a " that is not closed', "`": "a ` that is not closed"}.get(
         shown, shown
     )
-    return (
+    raise NotReadOnly(
         f"The statement cannot be read with certainty because of {hint}, so it was not run. "
         "Use plain spaces and line ends, close every quote and comment, and pass unusual text as $parameters."
     )
 
 
 def dotted_calls(tokens: list[Token]) -> list[str]:
-    """Every name with a namespace that is followed by ``(``: functions and procedures such as ``apoc.text.join``."""
+    """Every name with a namespace that is called: functions and procedures such as ``apoc.text.join``.
+
+    A call is a name before ``(`` and, parentheses or not, a name after CALL. A quoted name with a dot counts, too.
+    """
     calls: list[str] = []
     for index, token in enumerate(tokens):
         if token.is_symbol("("):
             parts = _dotted_name_before(tokens, index)
-            if len(parts) > 1:
-                calls.append(".".join(parts))
+        elif token.is_word("call"):
+            parts = _dotted_name_after(tokens, index)
+        else:
+            continue
+        if len(parts) > 1 or (parts and "." in parts[0]):
+            calls.append(".".join(parts))
     return calls
 
 
@@ -127,9 +219,20 @@ def _dotted_name_before(tokens: list[Token], index: int) -> list[str]:
     parts: list[str] = []
     at = index - 1
     while at >= 0 and tokens[at].kind in ("name", "quoted"):
-        parts.insert(0, tokens[at].text)
+        parts.append(tokens[at].text)
         if at == 0 or not tokens[at - 1].is_symbol("."):
-            return parts
+            return parts[::-1]
         at -= 2
     # A dot with no name before it: nothing valid looks so, and no list has a name like this.
-    return ["?", *parts] if parts else parts
+    return ["?", *parts[::-1]] if parts else parts
+
+
+def _dotted_name_after(tokens: list[Token], index: int) -> list[str]:
+    parts: list[str] = []
+    at = index + 1
+    while at < len(tokens) and tokens[at].kind in ("name", "quoted"):
+        parts.append(tokens[at].text)
+        if at + 1 == len(tokens) or not tokens[at + 1].is_symbol("."):
+            break
+        at += 2
+    return parts

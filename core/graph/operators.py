@@ -10,7 +10,7 @@ others), TerminateTransactions (ends the statements of others).
 
 from __future__ import annotations
 
-__all__ = ["READ_FUNCTIONS", "READ_OPERATORS", "READ_PROCEDURES"]
+__all__ = ["READ_FUNCTIONS", "READ_OPERATORS", "READ_PROCEDURES", "WRITE_OPERATORS", "WRITE_PROCEDURES"]
 
 _SCANS = """
 AllNodesScan NodeByLabelScan UnionNodeByLabelsScan IntersectionNodeByLabelsScan SubtractionNodeByLabelsScan
@@ -37,7 +37,8 @@ VarLengthExpand(Pruning,BFS,All) VarLengthExpand(Pruning,BFS,Into) ShortestPath 
 StatefulShortestPath(All) StatefulShortestPath(Into) StatefulShortestPath(All,Trail) StatefulShortestPath(Into,Trail)
 StatefulShortestPath(All,Walk) StatefulShortestPath(Into,Walk) StatefulShortestPath(All,Acyclic)
 StatefulShortestPath(Into,Acyclic) Repeat Repeat(Trail) Repeat(Walk) Repeat(Acyclic) BidirectionalRepeat(Trail)
-BidirectionalRepeat(Walk) BidirectionalRepeat(Acyclic)
+BidirectionalRepeat(Walk) BidirectionalRepeat(Acyclic) Repeat(All,Trail) Repeat(Into,Trail) Repeat(All,Walk)
+Repeat(Into,Walk) Repeat(All,Acyclic) Repeat(Into,Acyclic)
 """
 
 _ROWS = """
@@ -61,7 +62,25 @@ READ_OPERATORS: frozenset[str] = frozenset(
         for prefix in ("", "Partitioned")
     ]
 )
-"""Operators that only read data of the graph, or its schema. ProcedureCall counts only with its procedure's name."""
+"""Operators that only read data of the graph, or its schema, by their names without spaces (2026.09 writes
+``Repeat(All, Trail)``). ProcedureCall counts only with its procedure's name."""
+
+WRITE_OPERATORS: frozenset[str] = frozenset(
+    """
+    AssertSameNode AssertSameRelationship AssertingMultiNodeIndexSeek AssertingMultiRelationshipIndexSeek Create Delete
+    DetachDelete Foreach LockNodes LockingMerge Merge MergeInto MergeUniqueNode RemoveLabels SetDynamicProperty
+    SetLabels SetNodePropertiesFromMap SetProperties SetPropertiesFromMap SetProperty
+    SetRelationshipPropertiesFromMap SubqueryForeach
+    """.split()
+)
+"""Operators that change data of the graph, and nothing else, within the transaction that they run in."""
+
+WRITE_PROCEDURES: frozenset[str] = frozenset(
+    """
+    db.create.setNodeVectorProperty db.create.setRelationshipVectorProperty db.create.setVectorProperty
+    """.split()
+)
+"""Procedures that a write may call besides those that a read may."""
 
 READ_PROCEDURES: frozenset[str] = frozenset(
     """

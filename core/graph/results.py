@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.graph.values import to_json
 
-__all__ = ["Limits", "ReadResult", "RowCollector"]
+if TYPE_CHECKING:
+    from neo4j import Record
+
+__all__ = ["Limits", "ReadResult", "RowCollector", "WriteResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,16 @@ class ReadResult:
     cut_by: Literal["rows", "bytes"] | None
 
 
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The outcome of a write: what a `ReadResult` has, and ``counters`` of what was changed, zeros left out."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    cut_by: Literal["rows", "bytes"] | None
+    counters: dict[str, int]
+
+
 @dataclass(slots=True)
 class RowCollector:
     """Takes records one at a time until a limit is reached."""
@@ -40,16 +53,23 @@ class RowCollector:
     size: int = 0
     cut_by: Literal["rows", "bytes"] | None = None
 
-    def add(self, values: list[Any]) -> bool:
-        """Take one record's ``values``; False, and the record left out, once a limit is reached."""
+    _largest: int = 0
+
+    def add(self, record: Record) -> bool:
+        """Take one record; False, and the record left out, once a limit is reached."""
         if len(self.rows) >= self.limits.rows:
             self.cut_by = "rows"
             return False
-        row = [to_json(value) for value in values]
+        row = [to_json(value) for value in record.values()]
         size = len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+        self._largest = max(self._largest, size)
         if self.size + size > self.limits.bytes:
             self.cut_by = "bytes"
             return False
         self.size += size
         self.rows.append(row)
         return True
+
+    def rest_of_page(self, page: int) -> int:
+        """Bytes, guessed from the largest row so far, that are still on their way of a ``page`` of rows; 0 if none."""
+        return self._largest * (page - len(self.rows)) if self.cut_by == "bytes" else 0

@@ -7,6 +7,7 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
+from core.graph.parameters import check_parameters, check_statement
 from core.graph.results import Limits, ReadResult
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
@@ -61,8 +62,8 @@ _OUTPUT: dict[str, Any] = {
 
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     settings = call.settings
-    statement: str = arguments["query"]
-    parameters: dict[str, Any] = arguments.get("params", {})
+    statement = check_statement(arguments["query"])
+    parameters = check_parameters(arguments.get("params", {}))
     limits = Limits(rows=min(arguments.get("max_rows", settings.max_rows), settings.max_rows), bytes=settings.max_bytes)
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
     await call.guard.require_read(statement, parameters, deadline=deadline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["jvm_arguments", "neo4j_configuration"]
@@ -51,10 +51,14 @@ _JVM_FLAGS = (
 )
 
 
-def neo4j_configuration(port: int) -> str:
-    """The text of ``neo4j.conf``, for a database that serves Bolt on ``port`` of the loopback interface."""
+def neo4j_configuration(port: int, settings: Mapping[str, str] | None = None) -> str:
+    """The text of ``neo4j.conf``, for a database that serves Bolt on ``port`` of the loopback interface.
+
+    ``settings`` are more settings of Neo4j, or other values for some of those here; where it listens is not changed.
+    """
     settings = {
         **_SETTINGS,
+        **(settings or {}),
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
     }

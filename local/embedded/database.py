@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -79,17 +80,20 @@ class EmbeddedNeo4j:
         cache_dir: Path | None = None,
         *,
         console: Console,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Nothing is touched before the block is entered.
 
         ``data_dir`` and ``cache_dir`` default to this user's own; ``port`` to the one of the database that runs, else
-        the one used last, else any that is free.
+        the one used last, else any that is free. ``settings`` are settings of Neo4j, by name, besides or instead of
+        the usual ones; a database that runs already keeps those that it was started with.
         """
         self._data = DataDirectory(default_data_dir() if data_dir is None else data_dir)
         self.data_dir = self._data.path
         self._wanted_port = port
         self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         self._console = console
+        self._settings = dict(settings or {})
         self._lease: FileLock | None = None
         self._supervisor_pid = 0
         self.uri = ""
@@ -206,6 +210,7 @@ class EmbeddedNeo4j:
             *(sys.executable, "-P", "-m", "local.embedded.supervisor"),
             *(str(self._data.path), str(jars_directory(self._cache_dir))),
             *(("--port", str(self._wanted_port)) if self._wanted_port is not None else ()),
+            *(f"--setting={name}={value}" for name, value in self._settings.items()),
         ]
         try:
             result = subprocess.run(

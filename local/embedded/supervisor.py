@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -53,11 +54,17 @@ class GaveUp(Exception):
 class Supervisor:
     """Keeps the JVM of one data directory running for as long as somebody uses it."""
 
-    def __init__(self, data: DataDirectory, jars: list[Path], port: int | None) -> None:
-        """``port`` is the one that was asked for; None means the one used last time, or any."""
+    def __init__(
+        self, data: DataDirectory, jars: list[Path], port: int | None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """``port`` is the one that was asked for; None means the one used last time, or any.
+
+        ``settings`` are settings of Neo4j besides, or instead of, the usual ones.
+        """
         self._data = data
         self._jars = jars
         self._wanted_port = port
+        self._settings = settings
         self._users = FileLock(data.users_lock)
         self._stopping = False
         self._jvm: subprocess.Popen[bytes] | None = None
@@ -111,7 +118,7 @@ class Supervisor:
     def _start(self) -> subprocess.Popen[bytes]:
         """Start the JVM, and remember where its logs end now."""
         self._data.configuration_dir.mkdir(mode=0o700, exist_ok=True)
-        configuration = neo4j_configuration(self._state.port)
+        configuration = neo4j_configuration(self._state.port, self._settings)
         write_atomically(self._data.configuration_dir / "neo4j.conf", configuration)
         write_atomically(self._data.jvm_arguments, jvm_arguments(self._data.path, self._jars))
         self._data.write_initial_password()
@@ -192,6 +199,7 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("jars_dir", type=Path)
     parser.add_argument("--port", type=int)
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     data = DataDirectory(arguments.data_dir)
     jars = [arguments.jars_dir / jar.relative_path for jar in locked_jars()]
@@ -205,7 +213,8 @@ def main() -> None:
     os.close(readable)
     _redirect_output(data.supervisor_log)
     try:
-        supervisor = Supervisor(data, jars, arguments.port)
+        settings = dict(setting.split("=", 1) for setting in arguments.setting)
+        supervisor = Supervisor(data, jars, arguments.port, settings)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, supervisor.stop)
         os.write(writable, b"1")

@@ -22,8 +22,9 @@ from core.errors import StatementError
 from core.http import Application
 from core.settings import Settings
 from core.tools.declaration import ToolDeclaration
-from local.serve import LOOPBACK_NAMES, local_principal
-from tests.core.fixture_tools import tool
+from local.access import local_principal
+from local.serve import LOOPBACK_NAMES
+from tests.core.fixture_tools import granting, tool
 
 SCHEMA_2020_12: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -148,7 +149,9 @@ def build_app() -> AsgiApp:
     The scenario on caching asks for prompts and resources as well as tools, in one verdict; empty lists of both let it
     judge the hints on ``tools/list``, which are the product's own.
     """
-    application = Application(Settings(), local_principal, tools=TOOLS, allowed_hosts=LOOPBACK_NAMES)
+    application = Application(
+        Settings(), local_principal, tools=TOOLS, grant_for=granting(TOOLS), allowed_hosts=LOOPBACK_NAMES
+    )
     add = application.server.add_request_handler
     add("prompts/list", types.PaginatedRequestParams, _no_prompts)
     add("resources/list", types.PaginatedRequestParams, _no_resources)

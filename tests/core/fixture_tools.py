@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 
 from core.call import Call
 from core.errors import StatementError
+from core.identity.grant import Grant, GrantFor
 from core.tools.answer import success
 from core.tools.declaration import Handler, ToolDeclaration
+
+
+def granting(tools: Iterable[ToolDeclaration]) -> GrantFor:
+    """Everyone may use every one of ``tools``."""
+    grant = Grant(tools=frozenset(tool.name for tool in tools), rule="test")
+    return lambda principal: grant
+
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 

@@ -11,7 +11,7 @@ from core.asgi import AsgiApp
 from core.http import Application
 from core.identity.principal import LOCAL_PRINCIPAL
 from core.settings import Settings
-from tests.core.fixture_tools import tool
+from tests.core.fixture_tools import granting, tool
 from tests.core.test_http import JSON, anybody, application, legacy
 
 
@@ -84,7 +84,8 @@ async def test_a_client_that_leaves_takes_its_call_with_it() -> None:
         finally:
             ended.set()
 
-    app = AsgiApp(Application(Settings(), anybody, tools=(tool("wait", wait),)))
+    waiting = tool("wait", wait)
+    app = AsgiApp(Application(Settings(), anybody, tools=(waiting,), grant_for=granting((waiting,))))
     client = Client(json.dumps(legacy("tools/call", {"name": "wait"})).encode(), leaves=True)
     await app(scope(), client.receive, client.send)
     assert client.sent == []

@@ -8,7 +8,7 @@ import pytest
 from core.http import Application, Request, Response
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
 from core.settings import Settings
-from tests.core.fixture_tools import FIXTURE_TOOLS
+from tests.core.fixture_tools import FIXTURE_TOOLS, granting
 
 MODERN = "2026-07-28"
 ENVELOPE = {
@@ -28,7 +28,8 @@ async def nobody(request: Request) -> Principal | Response:
 
 
 def application(settings: Settings | None = None, **options: Any) -> Application:
-    return Application(settings or Settings(timeout=5), options.pop("who", anybody), tools=FIXTURE_TOOLS, **options)
+    options = {"grant_for": granting(FIXTURE_TOOLS), "tools": FIXTURE_TOOLS, **options}
+    return Application(settings or Settings(timeout=5), options.pop("who", anybody), **options)
 
 
 def post(message: Any, *headers: tuple[str, str], body: bytes | None = None) -> Request:
@@ -153,6 +154,7 @@ async def test_a_body_over_the_limit_gets_413() -> None:
         (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', 400, -32600),
         (b"[]", 400, -32600),
         (b"3", 400, -32600),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":NaN}}', 400, -32700),
         (b'{"id":1,"method":"ping"}', 400, -32600),
         (b'{"jsonrpc":"1.0","id":1,"method":"ping"}', 400, -32600),
         (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', 400, -32600),
@@ -334,3 +336,21 @@ async def test_health_is_503_when_the_database_does_not_answer() -> None:
 async def test_health_takes_no_other_method() -> None:
     response = await application().handle(Request("POST", "/health", (), b"", "r"))
     assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_a_tool_outside_the_grant_is_neither_listed_nor_run() -> None:
+    app = application(grant_for=granting(FIXTURE_TOOLS[:1]))
+    listed = parsed(await app.handle(modern("tools/list")))["result"]["tools"]
+    assert [tool["name"] for tool in listed] == ["echo"]
+    called = parsed(await app.handle(post(legacy("tools/call", {"name": "crash"}))))["result"]
+    assert called["isError"] is True
+    assert "may not use crash" in called["content"][0]["text"]
+
+
+async def test_by_default_everyone_may_use_the_tools_that_read_and_no_other() -> None:
+    app = Application(Settings(), anybody)
+    listed = parsed(await app.handle(modern("tools/list")))["result"]["tools"]
+    assert listed
+    assert all(tool["annotations"]["readOnlyHint"] for tool in listed)
+    refused = await app.handle(modern("tools/call", {"name": "write-cypher", "arguments": {"query": "CREATE ()"}}))
+    assert parsed(refused)["result"]["isError"] is True

@@ -1,4 +1,4 @@
-"""A TCP proxy between a driver and a database, to count connections, to cut them and to say nothing."""
+"""A TCP proxy between a driver and a database: it counts, delays, cuts, and says nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 
 
 class TcpProxy:
-    """``async with TcpProxy.to(uri) as proxy`` listens on a port of its own; ``proxy.uri`` leads through it."""
+    """``async with TcpProxy.to(uri) as proxy`` listens on a port of its own; ``proxy.uri`` leads through it.
+
+    ``connections`` counts those that were opened, ``turns`` how often the client spoke after the server had, that is
+    round trips, ``received`` the bytes that the server sent. ``delay`` is in seconds, each way. With ``swallow`` new
+    connections are accepted and get no answer; with ``stall`` open ones are left open and carry nothing any more, as
+    behind a NAT that has forgotten them.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -16,8 +22,13 @@ class TcpProxy:
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._client_spoke_last = False
         self.connections = 0
+        self.turns = 0
+        self.received = 0
+        self.delay = 0.0
         self.swallow = False
+        self.stall: set[int] = set()
 
     @classmethod
     def to(cls, uri: str | None) -> Self:
@@ -59,25 +70,57 @@ class TcpProxy:
                 writer.transport.abort()
         self._writers.clear()
 
+    def stall_all(self) -> None:
+        """Leave every connection that is open now open, and carry nothing on it any more."""
+        self.stall.update(range(self.connections + 1))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         self._writers.add(writer)
         if self.swallow:
             return
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         self._writers.add(upstream_writer)
-        for source, sink in ((reader, upstream_writer), (upstream_reader, writer)):
-            task = asyncio.create_task(_pump(source, sink))
+        for source, sink, from_client in ((reader, upstream_writer, True), (upstream_reader, writer, False)):
+            task = asyncio.create_task(self._pump(source, sink, number, from_client=from_client))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, number: int, *, from_client: bool
+    ) -> None:
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        sending = asyncio.create_task(self._send(queue, sink))
+        loop = asyncio.get_running_loop()
+        try:
+            while data := await source.read(65536):
+                if number in self.stall:
+                    continue
+                if from_client and not self._client_spoke_last:
+                    self.turns += 1
+                self._client_spoke_last = from_client
+                self.received += 0 if from_client else len(data)
+                queue.put_nowait((loop.time() + self.delay, data))
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            queue.put_nowait((loop.time() + self.delay, b""))
+            await sending
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
-    except (ConnectionError, OSError):
-        pass
-    finally:
-        sink.close()
+    async def _send(self, queue: asyncio.Queue[tuple[float, bytes]], sink: asyncio.StreamWriter) -> None:
+        """Pass on what is in ``queue``, each piece when its time has come: a delay does not narrow the way."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                due, data = await queue.get()
+                if due > loop.time():
+                    await asyncio.sleep(due - loop.time())
+                if not data:
+                    return
+                sink.write(data)
+                await sink.drain()
+        except (ConnectionError, OSError):
+            pass
+        finally:
+            sink.close()

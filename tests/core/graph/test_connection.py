@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from neo4j.exceptions import Neo4jError
 
 from core.call import Deadline
 from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError
@@ -83,6 +84,21 @@ async def test_a_wrong_statement_comes_back_with_neo4js_code_and_place(graph: Gr
     assert "line 1, column" in str(caught.value)
 
 
+async def test_values_that_the_driver_cannot_represent_are_answered_exactly(graph: Graph) -> None:
+    statement = "RETURN date('-0044-03-15'), time('12:00:00+17:59:59'), datetime('2050-07-04T21:40:32[Europe/Paris]')"
+    result = await graph.read(statement, {}, limits=PLENTY, deadline=Deadline.after(10))
+    assert result.rows == [["-0044-03-15", "12:00:00+17:59:59", "2050-07-04T21:40:32+02:00[Europe/Paris]"]]
+
+
+@pytest.mark.parametrize("depth", [150, 1000])
+async def test_a_result_that_is_nested_too_deeply_says_so_and_harms_no_other(graph: Graph, depth: int) -> None:
+    statement = "RETURN reduce(list = [], i IN range(1, $depth) | [list]) AS deep"
+    with pytest.raises(StatementError, match="nested"):
+        await graph.read(statement, {"depth": depth}, limits=PLENTY, deadline=Deadline.after(10))
+    result = await graph.read("RETURN 1 AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
+    assert result.rows == [[1]]
+
+
 async def test_a_missing_parameter_is_named(graph: Graph) -> None:
     with pytest.raises(StatementError, match="nobody"):
         await graph.read("RETURN $nobody AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
@@ -105,6 +121,88 @@ async def test_a_connection_that_died_in_the_pool_costs_no_error(settings: Setti
         proxy.drop_all()
         result = await graph.read("RETURN 2 AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
         assert result.rows == [[2]]
+        await graph.close()
+
+
+async def test_a_connection_that_lay_idle_for_long_is_replaced_before_it_can_hang(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a NAT gateway forgets, or a function that was frozen, looks like this: the connection is open and mute.
+    async with TcpProxy.to(settings.neo4j_uri) as proxy:
+        graph = Graph(settings.model_copy(update={"neo4j_uri": proxy.uri}))
+        await graph.read("RETURN 1 AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
+        proxy.stall_all()
+        real = time.time
+        monkeypatch.setattr("core.graph.pool.time.time", lambda: real() + 300)
+        started = time.monotonic()
+        result = await graph.read("RETURN 2 AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
+        assert result.rows == [[2]]
+        assert time.monotonic() - started < 3
+        await graph.close()
+
+
+async def test_a_warm_read_is_one_round_trip(settings: Settings) -> None:
+    statement = "MATCH (a:Airport {faa: $faa}) RETURN a.name AS name"
+    async with TcpProxy.to(settings.neo4j_uri) as proxy:
+        graph = Graph(settings.model_copy(update={"neo4j_uri": proxy.uri}))
+        for _ in range(2):
+            await graph.read(statement, {"faa": "JFK"}, limits=PLENTY, deadline=Deadline.after(10))
+        proxy.turns = 0
+        await graph.read(statement, {"faa": "LGA"}, limits=PLENTY, deadline=Deadline.after(10))
+        assert proxy.turns == 1
+        await graph.close()
+
+
+async def test_a_transient_failure_is_waited_out(graph: Graph) -> None:
+    attempts = 0
+
+    async def attempt() -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 4:
+            raise transient("Neo.TransientError.Cluster.ReplicationFailure")
+        return attempts
+
+    assert await graph._retried(attempt, Deadline.after(10)) == 4
+
+
+async def test_a_failure_that_does_not_pass_is_given_up_before_the_deadline_is_over(graph: Graph) -> None:
+    async def attempt() -> int:
+        raise transient("Neo.TransientError.Cluster.ReplicationFailure")
+
+    started = time.monotonic()
+    with pytest.raises(StatementError, match="ReplicationFailure"):
+        await graph._retried(attempt, Deadline.after(1))
+    assert time.monotonic() - started < 1
+
+
+async def test_a_statement_that_needs_too_much_memory_is_not_tried_again(graph: Graph) -> None:
+    attempts = 0
+
+    async def attempt() -> int:
+        nonlocal attempts
+        attempts += 1
+        raise transient("Neo.TransientError.General.MemoryPoolOutOfMemoryError")
+
+    with pytest.raises(StatementError, match="more memory"):
+        await graph._retried(attempt, Deadline.after(5))
+    assert attempts == 1
+
+
+def transient(code: str) -> Neo4jError:
+    return Neo4jError._hydrate_neo4j(code=code, message="for a test")
+
+
+async def test_rows_so_large_that_they_are_cut_at_once_are_not_received_to_the_end(settings: Settings) -> None:
+    statement = "UNWIND range(1, 10000000) AS i RETURN $text AS text"
+    async with TcpProxy.to(settings.neo4j_uri) as proxy:
+        graph = Graph(settings.model_copy(update={"neo4j_uri": proxy.uri}))
+        limits = Limits(rows=1000, bytes=262_144)
+        result = await graph.read(statement, {"text": "x" * 1_000_000}, limits=limits, deadline=Deadline.after(20))
+        assert (result.rows, result.cut_by) == ([], "bytes")
+        assert proxy.received < 100_000_000
+        again = await graph.read("RETURN 1 AS x", {}, limits=limits, deadline=Deadline.after(10))
+        assert again.rows == [[1]]
         await graph.close()
 
 

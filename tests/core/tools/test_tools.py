@@ -11,6 +11,7 @@ from core.http import Application
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from core.tools.declaration import ToolDeclaration
+from tests.core.fixture_tools import granting
 from tests.core.test_http import anybody, legacy, parsed, post
 
 
@@ -43,17 +44,28 @@ def test_every_tool_says_all_that_a_client_may_want_to_know(tool: ToolDeclaratio
         assert parameter.get("description"), f"{name} has no description"
 
 
-async def test_an_answer_obeys_the_output_schema_and_its_text_says_the_same(application: Application) -> None:
-    for tool in ALL_TOOLS:
-        arguments = (
-            {"query": "MATCH (a:Airport) RETURN a, a.location AS l LIMIT 3"} if tool.name == "read-cypher" else {}
-        )
-        result = await call(application, tool.name, arguments)
-        assert result["isError"] is False
-        assert tool.output_schema is not None
-        jsonschema.validate(result["structuredContent"], tool.output_schema)
-        text = result["content"][0]["text"]
-        assert json.loads(text.splitlines()[2]) == result["structuredContent"]
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "get-schema": {},
+    "read-cypher": {"query": "MATCH (a:Airport) RETURN a, a.location AS l LIMIT 3"},
+    "write-cypher": {"query": "MATCH (a:Airport) RETURN a.name AS name LIMIT 2"},
+    "explain-cypher": {"query": "MATCH (a:Airprot) RETURN a"},
+    "search-index": {"index": "names", "text": "kennedy"},
+    "list-procedures": {},
+}
+
+
+@pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
+async def test_an_answer_obeys_the_output_schema_and_its_text_says_the_same(
+    settings: Settings, tool: ToolDeclaration
+) -> None:
+    application = Application(settings, anybody, grant_for=granting(ALL_TOOLS))
+    result = await call(application, tool.name, EXAMPLES[tool.name])
+    assert result["isError"] is False
+    assert tool.output_schema is not None
+    jsonschema.validate(result["structuredContent"], tool.output_schema)
+    text = result["content"][0]["text"]
+    assert json.loads(text.splitlines()[2]) == result["structuredContent"]
+    await application.close()
 
 
 async def test_the_text_of_an_answer_marks_the_graphs_data_as_untrusted(application: Application) -> None:

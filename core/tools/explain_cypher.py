@@ -1,0 +1,120 @@
+"""``explain-cypher``: how the database would run a statement, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mcp_types import CallToolResult, ToolAnnotations
+
+from core.call import Call
+from core.errors import NotReadOnly
+from core.graph.parameters import check_parameters, check_statement
+from core.tools.answer import success
+from core.tools.declaration import ToolDeclaration
+
+__all__ = ["EXPLAIN_CYPHER"]
+
+_INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "query": {"type": "string", "minLength": 1, "description": "One Cypher statement. It is planned, not run."},
+        "params": {
+            "type": "object",
+            "description": "The values of the statement's $parameters, by name; they may be left out.",
+            "additionalProperties": True,
+        },
+    },
+    "required": ["query"],
+    "additionalProperties": False,
+}
+
+_OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "readable": {"type": "boolean", "description": "Whether read-cypher would run the statement."},
+        "refusal": {"type": "string", "description": "Why not, and what to do instead."},
+        "plan": {
+            "type": "array",
+            "description": "The operators, the last to run first; an operator's inputs follow it, one deeper.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "depth": {"type": "integer", "minimum": 0},
+                    "operator": {"type": "string"},
+                    "details": {"type": "string"},
+                    "estimated_rows": {"type": ["number", "null"]},
+                },
+                "required": ["depth", "operator", "details", "estimated_rows"],
+                "additionalProperties": False,
+            },
+        },
+        "truncated": {"type": "boolean", "description": "Whether the plan has more operators than are returned."},
+        "warnings": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "code": {"type": "string", "description": "The GQL status."},
+                    "severity": {"type": "string"},
+                    "text": {"type": "string"},
+                },
+                "required": ["code", "severity", "text"],
+                "additionalProperties": False,
+            },
+        },
+    },
+    "required": ["readable", "plan", "truncated", "warnings"],
+    "additionalProperties": False,
+}
+
+
+async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    statement = check_statement(arguments["query"])
+    parameters = check_parameters(arguments.get("params", {}))
+    call.guard.require_plannable(statement)
+    explanation = await call.graph.explain(statement, parameters, deadline=call.deadline)
+    payload: dict[str, Any] = {"readable": True}
+    try:
+        await call.guard.require_read(statement, parameters, deadline=call.deadline)
+    except NotReadOnly as error:
+        payload |= {"readable": False, "refusal": str(error)}
+    operators = list(_flat(explanation.plan))
+    payload |= {
+        "plan": operators[: call.settings.max_rows],
+        "truncated": len(operators) > call.settings.max_rows,
+        "warnings": explanation.warnings,
+    }
+    return success(payload, untrusted=call.settings.wrap_results)
+
+
+def _flat(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan's operators in preorder, with their depth in the tree."""
+    waiting = [(0, plan)]
+    while waiting:
+        depth, node = waiting.pop()
+        arguments = node.get("args", {})
+        yield {
+            "depth": depth,
+            "operator": str(node["operatorType"]).partition("@")[0],
+            "details": str(arguments.get("Details", "")),
+            "estimated_rows": arguments.get("EstimatedRows"),
+        }
+        waiting.extend((depth + 1, child) for child in reversed(node.get("children", ())))
+
+
+EXPLAIN_CYPHER = ToolDeclaration(
+    name="explain-cypher",
+    title="Explain a Cypher statement",
+    description=(
+        "How the database would run a Cypher statement, without running it: its operators with estimated rows, "
+        "warnings such as unknown labels or cartesian products, and whether read-cypher would accept it. Use it when a "
+        "statement is slow or refused."
+    ),
+    input_schema=_INPUT,
+    output_schema=_OUTPUT,
+    annotations=ToolAnnotations(
+        read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    ),
+    handler=_handle,
+)

@@ -1,0 +1,159 @@
+"""``search-index``: search a full-text or a vector index, without writing Cypher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_types import CallToolResult, ToolAnnotations
+
+from core.call import Call
+from core.errors import InvalidArguments
+from core.graph.parameters import check_parameters
+from core.graph.results import Limits
+from core.tools.answer import success
+from core.tools.declaration import ToolDeclaration
+
+__all__ = ["SEARCH_INDEX"]
+
+_MOST = 100
+
+_INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "index": {"type": "string", "minLength": 1, "description": "The index's name, as get-schema lists it."},
+        "label": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Instead of a name: a label or relationship type that just one suitable index covers.",
+        },
+        "text": {
+            "type": "string",
+            "minLength": 1,
+            "description": "For a full-text index: words to look for, in Lucene's query syntax (name~ forgives "
+            'misspelling, "exact phrase", a AND b).',
+        },
+        "vector": {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 1,
+            "maxItems": 4096,
+            "description": "For a vector index: the vector whose neighbours are wanted, of the index's dimensions.",
+        },
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": _MOST,
+            "description": "Return at most this many; 10 if left out.",
+        },
+    },
+    "oneOf": [{"required": ["text"]}, {"required": ["vector"]}],
+    "anyOf": [{"required": ["index"]}, {"required": ["label"]}],
+    "additionalProperties": False,
+}
+
+_OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "index": {"type": "string"},
+        "type": {"enum": ["FULLTEXT", "VECTOR"]},
+        "results": {
+            "type": "array",
+            "description": "The best first.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "score": {"type": "number"},
+                    "node": {"type": "object"},
+                    "relationship": {"type": "object"},
+                },
+                "required": ["score"],
+                "additionalProperties": False,
+            },
+        },
+        "truncated": {"type": "boolean", "description": "Whether results were left out because they are too large."},
+    },
+    "required": ["index", "type", "results", "truncated"],
+    "additionalProperties": False,
+}
+
+# CYPHER 5 names a dialect that every supported database speaks; in 25 the vector procedures are deprecated.
+_STATEMENTS = {
+    ("FULLTEXT", "node"): "CYPHER 5 CALL db.index.fulltext.queryNodes($index, $sought, {limit: $limit}) "
+    "YIELD node, score RETURN score, node",
+    ("FULLTEXT", "relationship"): "CYPHER 5 CALL db.index.fulltext.queryRelationships($index, $sought, "
+    "{limit: $limit}) YIELD relationship, score RETURN score, relationship",
+    ("VECTOR", "node"): "CYPHER 5 CALL db.index.vector.queryNodes($index, $limit, $sought) "
+    "YIELD node, score RETURN score, node",
+    ("VECTOR", "relationship"): "CYPHER 5 CALL db.index.vector.queryRelationships($index, $limit, $sought) "
+    "YIELD relationship, score RETURN score, relationship",
+}
+
+
+async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    kind = "FULLTEXT" if "text" in arguments else "VECTOR"
+    sought: Any = arguments.get("text", arguments.get("vector"))
+    index = await _index(call, arguments, kind)
+    if kind == "VECTOR":
+        _check_dimensions(index, sought)
+    parameters = check_parameters({"index": index["name"], "sought": sought, "limit": arguments.get("limit", 10)})
+    limits = Limits(rows=_MOST, bytes=call.settings.max_bytes)
+    statement = _STATEMENTS[kind, index["on"]]
+    found = await call.graph.read(statement, parameters, limits=limits, deadline=call.deadline)
+    payload = {
+        "index": index["name"],
+        "type": kind,
+        "results": [{"score": score, index["on"]: entity} for score, entity in found.rows],
+        "truncated": found.cut_by is not None,
+    }
+    return success(payload, untrusted=call.settings.wrap_results)
+
+
+async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The one index that the arguments mean; looked up afresh once if the remembered schema does not have it.
+
+    Raises:
+        InvalidArguments: There is none, or more than one; the text names those that there are.
+    """
+    name, label = arguments.get("index"), arguments.get("label")
+    suitable: list[dict[str, Any]] = []
+    for refresh in (False, True):
+        schema = await call.schema.get(refresh=refresh, deadline=call.deadline)
+        suitable = [index for index in schema["indexes"] if index["type"] == kind]
+        meant = [
+            index
+            for index in suitable
+            if (name is None or index["name"] == name) and (label is None or label in index["tokens"])
+        ]
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            names = ", ".join(sorted(index["name"] for index in meant))
+            raise InvalidArguments(f"Several indexes cover {label}: {names}. Name one of them as `index`.")
+    there = ", ".join(f"{index['name']} (on {', '.join(index['tokens'])})" for index in suitable) or "none"
+    what = "full-text index, which `text` searches," if kind == "FULLTEXT" else "vector index, which `vector` searches,"
+    raise InvalidArguments(f"There is no {what} of that name or label. There are: {there}.")
+
+
+def _check_dimensions(index: dict[str, Any], vector: list[float]) -> None:
+    dimensions = index.get("dimensions")
+    if dimensions is not None and len(vector) != dimensions:
+        raise InvalidArguments(
+            f"vector has {len(vector)} numbers, and the index {index['name']} has {dimensions} dimensions. Make the "
+            "vector with the model that the index was filled with."
+        )
+
+
+SEARCH_INDEX = ToolDeclaration(
+    name="search-index",
+    title="Search an index",
+    description=(
+        "Find nodes or relationships through a full-text index (by words, with `text`) or a vector index (by "
+        "similarity, with `vector`), named by `index` or by a `label` that it covers. get-schema lists the indexes."
+    ),
+    input_schema=_INPUT,
+    output_schema=_OUTPUT,
+    annotations=ToolAnnotations(
+        read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    ),
+    handler=_handle,
+)

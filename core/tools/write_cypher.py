@@ -1,0 +1,90 @@
+"""``write-cypher``: change the graph by one statement, where the caller's grant allows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_types import CallToolResult, ToolAnnotations
+
+from core.call import Call
+from core.graph.parameters import check_parameters, check_statement
+from core.graph.results import Limits
+from core.tools.answer import success
+from core.tools.declaration import ToolDeclaration
+
+__all__ = ["WRITE_CYPHER"]
+
+_INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "query": {
+            "type": "string",
+            "minLength": 1,
+            "description": "One Cypher statement that changes data. Write values as $parameters.",
+        },
+        "params": {
+            "type": "object",
+            "description": "The values of the statement's $parameters, by name.",
+            "additionalProperties": True,
+        },
+    },
+    "required": ["query"],
+    "additionalProperties": False,
+}
+
+_OUTPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "counters": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "What was changed: nodes_created, properties_set and so on; what is 0 is left out.",
+        },
+        "columns": {"type": "array", "items": {"type": "string"}},
+        "rows": {
+            "type": "array",
+            "items": {"type": "array"},
+            "description": "What the statement returns, if anything.",
+        },
+        "row_count": {"type": "integer", "minimum": 0},
+        "truncated": {
+            "type": "boolean",
+            "description": "Whether rows were left out of the answer. The changes were made in full all the same.",
+        },
+    },
+    "required": ["counters", "columns", "rows", "row_count", "truncated"],
+    "additionalProperties": False,
+}
+
+
+async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    settings = call.settings
+    statement = check_statement(arguments["query"])
+    parameters = check_parameters(arguments.get("params", {}))
+    limits = Limits(rows=settings.max_rows, bytes=settings.max_bytes)
+    await call.guard.require_data_only(statement, parameters, deadline=call.deadline)
+    result = await call.graph.write(statement, parameters, limits=limits, deadline=call.deadline)
+    payload = {
+        "counters": result.counters,
+        "columns": result.columns,
+        "rows": result.rows,
+        "row_count": len(result.rows),
+        "truncated": result.cut_by is not None,
+    }
+    return success(payload, untrusted=settings.wrap_results)
+
+
+WRITE_CYPHER = ToolDeclaration(
+    name="write-cypher",
+    title="Write with Cypher",
+    description=(
+        "Change the Neo4j graph by one Cypher statement, in one transaction: all of it takes effect, or nothing. "
+        "Answers what was changed. Schema and administration commands are refused."
+    ),
+    input_schema=_INPUT,
+    output_schema=_OUTPUT,
+    annotations=ToolAnnotations(
+        read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False
+    ),
+    handler=_handle,
+)
