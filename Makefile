@@ -76,10 +76,12 @@ conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conform
 bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, beside other servers
 	$(BIN)/python -m bench.read_latency
 	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.policy
 
 bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
 	$(BIN)/python -m bench.read_latency --calls 5
 	$(BIN)/python -m bench.memory --rows 100000
+	$(BIN)/python -m bench.policy
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --custom-compile-command 'make lock'

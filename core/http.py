@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from core.call import Call, Deadline
+from core.call import Call
+from core.deadline import Deadline
 from core.graph.views import Views
 from core.health import Health
 from core.identity.grant import Grant, GrantFor, read_only

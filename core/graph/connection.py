@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from neo4j import READ_ACCESS, WRITE_ACCESS, Query
 from neo4j.exceptions import DriverError, Neo4jError
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DeadlineExceeded, ToolError, WriteUncertain
 from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
 from core.graph.hydration import keep_exact

@@ -28,7 +28,7 @@ from core.graph.operators import (
 )
 
 if TYPE_CHECKING:
-    from core.call import Deadline
+    from core.deadline import Deadline
     from core.graph.connection import Explanation, Graph
 
 __all__ = ["AllowList", "Guard"]

@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.graph.schema_reading import read_schema
 from core.graph.schema_statements import quote
 

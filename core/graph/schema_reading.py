@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError
 from core.graph import schema_statements as statements
 from core.graph.results import Limits

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from neo4j.exceptions import Neo4jError
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError
 from core.graph.connection import Graph
 from core.graph.results import Limits

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DeadlineExceeded, NotReadOnly, StatementError, ToolError
 from core.graph.connection import Graph
 from core.graph.guard import AllowList, Guard

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import NotReadOnly, ToolError
 from core.graph.connection import Graph
 from core.graph.guard import AllowList, Guard

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DatabaseUnavailable, DeadlineExceeded
 from core.graph.connection import Graph
 from core.graph.schema import SchemaCache

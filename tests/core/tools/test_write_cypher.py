@@ -6,7 +6,7 @@ from typing import Any
 import neo4j
 import pytest
 
-from core.call import Deadline
+from core.deadline import Deadline
 from core.errors import DeadlineExceeded, WriteUncertain
 from core.graph.connection import Graph
 from core.graph.results import Limits
