@@ -10,12 +10,15 @@ from core.call import Call
 from core.errors import InvalidArguments
 from core.graph.parameters import check_parameters
 from core.graph.results import Limits
+from core.graph.schema_entries import index_entry
+from core.graph.schema_statements import INDEXES
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
 
 __all__ = ["SEARCH_INDEX"]
 
 _MOST = 100
+_EVERY_INDEX = Limits(rows=10_000, bytes=16 * 1024 * 1024)
 
 _INPUT: dict[str, Any] = {
     "type": "object",
@@ -109,29 +112,39 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
 
 
 async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The one index that the arguments mean; looked up afresh once if the remembered schema does not have it.
+    """The one index that the arguments mean: of the remembered schema, else of those that the database has now.
 
     Raises:
         InvalidArguments: There is none, or more than one; the text names those that there are.
     """
     name, label = arguments.get("index"), arguments.get("label")
-    suitable: list[dict[str, Any]] = []
-    for refresh in (False, True):
-        schema = await call.schema.get(refresh=refresh, deadline=call.deadline)
-        suitable = [index for index in schema["indexes"] if index["type"] == kind]
-        meant = [
-            index
-            for index in suitable
-            if (name is None or index["name"] == name) and (label is None or label in index["tokens"])
-        ]
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            names = ", ".join(sorted(index["name"] for index in meant))
-            raise InvalidArguments(f"Several indexes cover {label}: {names}. Name one of them as `index`.")
+    schema = await call.schema.get(refresh=False, deadline=call.deadline)
+    suitable = _suitable(schema["indexes"], kind)
+    if not _meant(suitable, name, label):
+        # Only the indexes are read anew: a wrong name must not make the whole schema be read.
+        rows = (await call.graph.read(INDEXES, {}, limits=_EVERY_INDEX, deadline=call.deadline)).rows
+        suitable = _suitable([index_entry(row) for row in rows], kind)
+    meant = _meant(suitable, name, label)
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        names = ", ".join(sorted(index["name"] for index in meant))
+        raise InvalidArguments(f"Several indexes cover {label}: {names}. Name one of them as `index`.")
     there = ", ".join(f"{index['name']} (on {', '.join(index['tokens'])})" for index in suitable) or "none"
     what = "full-text index, which `text` searches," if kind == "FULLTEXT" else "vector index, which `vector` searches,"
     raise InvalidArguments(f"There is no {what} of that name or label. There are: {there}.")
+
+
+def _suitable(indexes: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [index for index in indexes if index["type"] == kind]
+
+
+def _meant(indexes: list[dict[str, Any]], name: str | None, label: str | None) -> list[dict[str, Any]]:
+    return [
+        index
+        for index in indexes
+        if (name is None or index["name"] == name) and (label is None or label in index["tokens"])
+    ]
 
 
 def _check_dimensions(index: dict[str, Any], vector: list[float]) -> None:
