@@ -6,6 +6,7 @@
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
     ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
     ├── IssuerError             the list of token issuers does not parse (names source and line)
+    ├── KeyRingError            the ring of API keys does not parse (in `core.identity.key_ring`)
     ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
     │   ├── Unauthenticated     it proves nothing (401)
     │   ├── Forbidden           it lacks a role or scope (403)

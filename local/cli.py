@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from core.errors import Neo4jM2mError
-from core.server import server_version
+from core.identity.key_ring import LABEL_PATTERN, NAME_PATTERN
+from core.identity.principal import Principal, PrincipalKind
+from core.version import server_version
 from local.console import Console
+from local.keys import create_key, duration, list_keys, matching, revoke_key, ring_file
 from local.settings import LocalSettings
 
 __all__ = ["build_parser", "main"]
@@ -44,7 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
         description="Serve MCP on this machine, against NEO4J_URI or, if that is unset, the embedded database with the "
         "sample graph. Prints one JSON line with the url once it answers.",
     )
-    serve.add_argument("--port", type=_port, help="port on the loopback interface (default: 8000, or a free one)")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to bind; any but the loopback's needs callers who prove who they are",
+    )
+    serve.add_argument("--port", type=_port, help="port to bind (default: 8000, or a free one)")
     serve.add_argument("--stdio", action="store_true", help="speak over stdin and stdout instead of HTTP")
     serve.set_defaults(run=_serve)
 
@@ -70,11 +78,71 @@ def build_parser() -> argparse.ArgumentParser:
     contents.add_argument("--empty", action="store_true", help="load no sample graph")
     contents.add_argument("--full", action="store_true", help="load all 336,776 flights as nodes, too")
     run.set_defaults(run=_run_neo4j)
+    _add_keys(commands)
+    _add_policy(commands)
     return parser
 
 
+def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    keys = commands.add_parser("keys", help="API keys, each proving a principal; only their hashes are kept")
+    keys_commands = keys.add_subparsers(required=True, metavar="COMMAND")
+    create = keys_commands.add_parser(
+        "create",
+        help="make a key and show it this once",
+        description="Make a key, add its hash to the key ring, and print the key on stdout, this once.",
+    )
+    create.add_argument(
+        "--name", required=True, type=matching(NAME_PATTERN, "a name"), help="the principal that the key proves"
+    )
+    create.add_argument(
+        "--expires",
+        type=duration,
+        default="90d",
+        metavar="90d",
+        help="its life, such as 12h, 90d or never (%(default)s)",
+    )
+    create.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        type=matching(LABEL_PATTERN, "a role"),
+        help="a role of the principal, for the policy; may be given more than once",
+    )
+    create.add_argument(
+        "--tenant", type=matching(LABEL_PATTERN, "a tenant"), help="the principal's tenant, for the policy"
+    )
+    create.add_argument("--json", action="store_true", help="print one line of JSON (id, name, key, expires)")
+    listing = keys_commands.add_parser("list", help="list the keys, without secrets")
+    revoke = keys_commands.add_parser("revoke", help="refuse a key from now on")
+    revoke.add_argument("id", metavar="ID", help="the id of the key, as the list shows it")
+    for command, work in ((create, _create_key), (listing, _list_keys), (revoke, _revoke_key)):
+        command.add_argument("--file", metavar="RING", help="the key ring (default: NEO4J_M2M_KEYS_FILE, or your own)")
+        command.set_defaults(run=work)
+
+
+def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    policy = commands.add_parser("policy", help="who may do what")
+    policy_commands = policy.add_subparsers(required=True, metavar="COMMAND")
+    explain = policy_commands.add_parser(
+        "explain",
+        help="which rule decides for a principal, and why",
+        description="Print which rule of the policy decides for a principal, why those before it do not, and what is "
+        "granted. Exit status 0: something is granted; 3: nothing; 1: the policy does not parse.",
+    )
+    explain.add_argument("--policy", metavar="FILE", help="the policy (default: NEO4J_M2M_POLICY)")
+    explain.add_argument("--platform", required=True, choices=("aws", "azure", "databricks", "local"))
+    explain.add_argument("--kind", required=True, choices=get_args(PrincipalKind))
+    explain.add_argument("--id", required=True, help="the platform's identifier; of an API key, its name")
+    explain.add_argument("--tenant", default="", help="tenant or account")
+    explain.add_argument("--role", action="append", default=[], help="a role or scope; may be given more than once")
+    explain.set_defaults(run=_explain_policy)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0, 1 for an error that was explained, 2 for a wrong command line."""
+    """Run one command; returns its exit status: 0, 1 for an error that was explained, 2 for a wrong command line.
+
+    ``policy explain`` returns 3 where nothing is granted.
+    """
     arguments = build_parser().parse_args(argv)
     console = Console()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -112,7 +180,7 @@ def _serve(arguments: argparse.Namespace, settings: LocalSettings, console: Cons
     from local.serve import serve_http, serve_stdio
 
     if not arguments.stdio:
-        serve_http(settings, console, port=arguments.port)
+        serve_http(settings, console, host=arguments.host, port=arguments.port)
         return 0
     with contextlib.suppress(Stopped):
         serve_stdio(settings, console)
@@ -150,6 +218,42 @@ def _run_neo4j(arguments: argparse.Namespace, settings: LocalSettings, console: 
         while True:
             time.sleep(_SECONDS_BETWEEN_CHECKS)
             database.check()
+
+
+def _create_key(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    create_key(
+        ring_file(arguments.file, settings),
+        console,
+        name=arguments.name,
+        expires=arguments.expires,
+        roles=arguments.role,
+        tenant=arguments.tenant or "",
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def _list_keys(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    list_keys(ring_file(arguments.file, settings), console)
+    return 0
+
+
+def _revoke_key(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    revoke_key(ring_file(arguments.file, settings), console, key_id=arguments.id)
+    return 0
+
+
+def _explain_policy(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    from local.policy import explain
+
+    principal = Principal(
+        platform=arguments.platform,
+        kind=arguments.kind,
+        id=arguments.id,
+        tenant=arguments.tenant,
+        roles=frozenset(arguments.role),
+    )
+    return explain(arguments.policy, principal, settings, console)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 from core.asgi import AsgiApp
 from core.errors import LocalError
-from core.http import MCP_PATH, Application, Request, Response
-from core.identity.principal import LOCAL_PRINCIPAL, Principal
+from core.http import MCP_PATH, Application
+from core.identity.grant import Grant
+from core.identity.issuers import is_loopback
+from core.identity.principal import LOCAL_PRINCIPAL
+from local.access import access, local_grant, local_principal
 from local.console import Console
 from local.database import open_database
 from local.settings import LocalSettings
@@ -26,11 +29,10 @@ if TYPE_CHECKING:
 
     from core.call import Call
 
-__all__ = ["DEFAULT_PORT", "serve_http", "serve_stdio"]
+__all__ = ["serve_http", "serve_stdio"]
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 DEFAULT_PORT = 8000
@@ -40,37 +42,47 @@ _DRAIN_SECONDS = 5
 """How long calls that are under way may go on after the server was told to stop."""
 
 
-async def local_principal(request: Request) -> Principal | Response:
-    """Whoever reaches the loopback interface is this machine's own user, who reads."""
-    return LOCAL_PRINCIPAL
-
-
-def serve_http(settings: LocalSettings, console: Console, *, port: int | None) -> None:
+def serve_http(settings: LocalSettings, console: Console, *, host: str, port: int | None) -> None:
     """Serve until told to stop; prints one JSON line with ``url`` on stdout once it answers.
 
     Raises:
+        PolicyError: The policy does not parse, or lets nobody in.
         LocalError: The port is taken, or the embedded database does not start.
     """
-    with _listener(port) as listener, open_database(settings, console) as complete:
-        asyncio.run(
-            _serve_http(Application(complete, local_principal, allowed_hosts=LOOPBACK_NAMES), listener, console)
+    door = access(settings)
+    loopback = is_loopback(host)
+    if not loopback and not door.proves:
+        raise LocalError(
+            f"Binding {host} would open the graph to whoever can reach it, and nobody has to prove who he is. "
+            f"Configure {settings.variable('issuers')} or {settings.variable('keys_file')} first, or leave out --host."
         )
+    with _listener(host, port) as listener, open_database(settings, console) as complete:
+        application = Application(
+            complete,
+            door.authenticate,
+            grant_for=door.grant_for,
+            allowed_hosts=LOOPBACK_NAMES if loopback else None,
+        )
+        asyncio.run(_serve_http(application, listener, console))
 
 
-def _listener(port: int | None) -> socket.socket:
-    """A socket bound to ``port`` of the loopback interface; for None to the default one, or any that is free."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listener(host: str, port: int | None) -> socket.socket:
+    """A socket bound to ``port`` of ``host``; for None to the default one, or any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP; with it on, an
+    # answer whose head and body are sent apart waits 40 ms for the client's acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for attempt in (DEFAULT_PORT, 0) if port is None else (port,):
         try:
-            listener.bind((LOOPBACK, attempt))
+            listener.bind((host.strip("[]"), attempt))
         except OSError as error:
             if error.errno == errno.EADDRINUSE and attempt and port is None:
                 continue
             listener.close()
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
             raise LocalError(
-                f"Port {attempt} of {LOOPBACK} {why}. Choose another with --port, or leave it out for a free one."
+                f"Port {attempt} of {host} {why}. Choose another with --port, or leave it out for a free one."
             ) from None
         return listener
     raise AssertionError("port 0 is always free")
@@ -93,7 +105,8 @@ async def _serve_http(application: Application, listener: socket.socket, console
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event to wait for
             await asyncio.sleep(0.01)
         if server.started:
-            url = f"http://{LOOPBACK}:{listener.getsockname()[1]}{MCP_PATH}"
+            host, port = listener.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"
             print(json.dumps({"url": url}), flush=True)
             console.say(f"Serving MCP at {url}. Ctrl-C stops it.")
         await serving
@@ -107,37 +120,39 @@ def serve_stdio(settings: LocalSettings, console: Console) -> None:
     Nothing but MCP messages is written to stdout.
 
     Raises:
+        PolicyError: The policy does not parse, or lets nobody in.
         LocalError: The embedded database does not start.
     """
+    grant = local_grant(settings)
     with open_database(settings, console) as complete:
         console.say("Serving MCP over stdio.")
         application = Application(complete, local_principal)
         # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
         # conversation or for a signal, whichever comes first, and gives the database back in either case.
         done = threading.Event()
-        threading.Thread(target=_converse, args=(application, done), daemon=True).start()
+        threading.Thread(target=_converse, args=(application, grant, done), daemon=True).start()
         done.wait()
 
 
-def _converse(application: Application, done: threading.Event) -> None:
+def _converse(application: Application, grant: Grant, done: threading.Event) -> None:
     try:
-        asyncio.run(_serve_stdio(application))
+        asyncio.run(_serve_stdio(application, grant))
     except Exception as error:  # noqa: BLE001 - a thread has nobody above it to tell
         logger.error("the conversation over stdio failed: %s", type(error).__name__)
     finally:
         done.set()
 
 
-async def _serve_stdio(application: Application) -> None:
+async def _serve_stdio(application: Application, grant: Grant) -> None:
     from mcp.server.runner import serve_dual_era_loop
     from mcp.server.stdio import stdio_server
 
     async def with_a_call_of_its_own(ctx: ServerRequestContext[Call], call_next: CallNext) -> HandlerResult:
-        request = Request("POST", MCP_PATH, (), b"", str(uuid.uuid4()))
-        return await call_next(replace(ctx, lifespan_context=application.open_call(LOCAL_PRINCIPAL, request)))
+        call = application.open_call(LOCAL_PRINCIPAL, grant, str(uuid.uuid4()))
+        return await call_next(replace(ctx, lifespan_context=call))
 
     application.server.middleware.append(with_a_call_of_its_own)
-    first = application.open_call(LOCAL_PRINCIPAL, Request("POST", MCP_PATH, (), b"", "stdio"))
+    first = application.open_call(LOCAL_PRINCIPAL, grant, "stdio")
     try:
         async with stdio_server() as (reading, writing):
             await serve_dual_era_loop(application.server, reading, writing, lifespan_state=first)

@@ -17,11 +17,14 @@ class LocalSettings(Settings):
     data_dir: Path | None = Field(
         None, description="Where the embedded database keeps its data; unset, the user's own data directory."
     )
+    keys_file: Path | None = Field(
+        None, description="The file with the hashes of API keys; unset, `keys.json` in the user's own data directory."
+    )
     cache_dir: Path | None = Field(
         None, description="Where downloaded files are kept; unset, the user's own cache directory."
     )
 
-    @field_validator("data_dir", "cache_dir")
+    @field_validator("data_dir", "cache_dir", "keys_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -14,6 +14,7 @@ from neo4j import AsyncGraphDatabase, NotificationMinimumSeverity
 from neo4j.exceptions import DriverError, Neo4jError
 
 from core.errors import DatabaseUnavailable
+from core.version import server_version
 
 if TYPE_CHECKING:
     from neo4j import AsyncDriver, AsyncSession
@@ -24,7 +25,7 @@ __all__ = ["Pool"]
 
 logger = logging.getLogger(__name__)
 
-_USER_AGENT = "neo4j-m2m/0.1.0"
+_USER_AGENT = f"neo4j-m2m/{server_version()}"
 
 _CLOSE_TIMEOUT = 5.0
 

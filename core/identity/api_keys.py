@@ -1,0 +1,243 @@
+"""API keys: what they look like, and the check of one against the key ring.
+
+A key is ``n4m_`` + id + ``_`` + secret + checksum, all letters and digits::
+
+    n4m_3kTzW8aQ0b_7Jq…43 characters…X1vD0cK9fQ
+        id, 10     secret, 43            checksum, 6
+
+The form follows GitHub's tokens
+(https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/): a prefix that nothing else has and a
+checksum, so that a scanner finds a leaked key by `KEY_PATTERN` and knows without asking anybody that it is one; and so
+that a truncated or mistyped key is told from a wrong one without a look at the ring. The checksum is CRC-32, which
+detects every error within 32 consecutive bits, so any wrong character or two that changed places; it is no secret and
+proves nothing.
+
+Only a hash is kept, plain SHA-256. Slow, salted hashes (Argon2, PBKDF2) make it dear to try the passwords that people
+think of; here the secret is 43 random characters, 256 bits, and nobody tries those. So does NIST have it for look-up
+secrets, the nearest that it knows to a key: those of at least 112 bits are hashed with an approved one-way function,
+salt and key derivation are for those with fewer (SP 800-63B, section 5.1.2.2,
+https://pages.nist.gov/800-63-3/sp800-63b.html ). The hash is over the whole key, id included, so that
+``printf %s KEY | sha256sum`` tells which entry a key that was found somewhere belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+import string
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import SecretStr
+
+from core.errors import IssuerUnavailable
+from core.identity.key_ring import HASH_PREFIX, ID_LENGTH, ApiKey, KeyRingError, parse_key_ring
+from core.identity.principal import Principal
+
+__all__ = [
+    "KEY_PATTERN",
+    "KEY_PREFIX",
+    "ApiKeyVerifier",
+    "KeyRingUnavailable",
+    "NewKey",
+    "Verdict",
+    "hash_of",
+    "key_id",
+    "new_key",
+]
+
+logger = logging.getLogger(__name__)
+
+KEY_PREFIX = "n4m_"
+
+_SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
+_CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
+
+KEY_PATTERN = rf"n4m_[0-9A-Za-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
+"""The regular expression of a key, for secret scanners: it needs no more than what all their dialects have."""
+
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+_NO_SUCH_HASH = HASH_PREFIX + "0" * 64
+"""What a key with an unknown id is compared with, so that it is refused after the same work as one with a known id."""
+
+Reason = Literal["valid", "malformed", "unknown", "wrong secret", "expired", "revoked"]
+
+
+class KeyRingUnavailable(IssuerUnavailable):
+    """No key can be accepted or refused now: the ring cannot be had, and what is remembered is too old."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made: its text, which exists nowhere else, and what the ring keeps of it."""
+
+    id: str
+    text: SecretStr
+    hash: str
+
+
+def new_key() -> NewKey:
+    """Make a key, from the operating system's randomness."""
+    identifier = _random(ID_LENGTH)
+    body = f"{KEY_PREFIX}{identifier}_{_random(_SECRET_LENGTH)}"
+    text = body + _checksum(body)
+    return NewKey(identifier, SecretStr(text), hash_of(text))
+
+
+def key_id(key: str) -> str | None:
+    """The id of ``key``; None if it is not a key at all, or its checksum is wrong."""
+    if re.fullmatch(KEY_PATTERN, key) is None or _checksum(key[:-_CHECKSUM_LENGTH]) != key[-_CHECKSUM_LENGTH:]:
+        return None
+    return key[len(KEY_PREFIX) : len(KEY_PREFIX) + ID_LENGTH]
+
+
+def hash_of(key: str) -> str:
+    """What the ring keeps of ``key``."""
+    return HASH_PREFIX + hashlib.sha256(key.encode()).hexdigest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a key: the principal that it proves, or None. ``reason`` is for the log, never for the caller."""
+
+    principal: Principal | None
+    reason: Reason
+    id: str | None = None
+
+
+class ApiKeyVerifier:
+    """Checks keys against the ring that ``load`` fetches, which is remembered for ``ttl`` seconds.
+
+    So a key that was revoked is refused ``ttl`` seconds later at the latest, and one that expires at once. If the ring
+    cannot be had, the last one is good until it is ``max_stale`` seconds old; then no key is accepted. A failed fetch
+    is not repeated for ``retry_after`` seconds, whoever calls meanwhile: no caller can drive the secret store.
+
+    ``clock`` is the time of day, for the age of the ring, too: the monotonic clock stands still in a function that its
+    platform has frozen. A clock that was set back makes the ring old.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[str]],
+        *,
+        platform: str,
+        source: str = "the key ring",
+        ttl: float = 60.0,
+        max_stale: float = 900.0,
+        load_timeout: float = 5.0,
+        retry_after: float = 5.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._load = load
+        self._platform = platform
+        self._source = source
+        self._ttl = ttl
+        self._max_stale = max_stale
+        self._load_timeout = load_timeout
+        self._retry_after = retry_after
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._keys: Mapping[str, ApiKey] | None = None
+        self._asked_at = 0.0
+        self._failed_at: float | None = None
+
+    async def verify(self, key: str) -> Principal | None:
+        """The principal that ``key`` proves, or None; the log says why not.
+
+        Raises:
+            KeyRingUnavailable: No ring can be had that is not too old.
+        """
+        return (await self.check(key)).principal
+
+    async def check(self, key: str) -> Verdict:
+        """As `verify`, with the reason."""
+        verdict = await self._judge(key)
+        if verdict.principal is None:
+            logger.info("refused an API key: %s, id %s", verdict.reason, verdict.id or "unreadable")
+        return verdict
+
+    async def _judge(self, key: str) -> Verdict:
+        identifier = key_id(key)
+        if identifier is None:
+            return Verdict(None, "malformed")
+        entry = (await self._current()).get(identifier)
+        same = hmac.compare_digest(hash_of(key), _NO_SUCH_HASH if entry is None else entry.hash)
+        if entry is None:
+            return Verdict(None, "unknown", identifier)
+        if not same:
+            return Verdict(None, "wrong secret", identifier)
+        state = entry.state(self._clock())
+        if state != "valid":
+            return Verdict(None, state, identifier)
+        return Verdict(self._principal(entry), "valid", identifier)
+
+    def _principal(self, entry: ApiKey) -> Principal:
+        return Principal(
+            platform=self._platform,
+            kind="api_key",
+            id=entry.name,
+            name=entry.name,
+            tenant=entry.tenant,
+            roles=frozenset(entry.roles),
+            proved_by=f"api key {entry.id}",
+        )
+
+    async def _current(self) -> Mapping[str, ApiKey]:
+        """The keys of a ring that is fresh; of one that is a little stale if no fresh one can be had."""
+        keys = self._remembered(self._ttl)
+        if keys is not None:
+            return keys
+        # A load belongs to the call that began it: if that one is cancelled, the next in the queue loads.
+        async with self._lock:
+            keys = self._remembered(self._ttl)
+            if keys is not None:
+                return keys
+            keys = None if self._waiting() else await self._reload()
+            if keys is None:
+                keys = self._remembered(self._max_stale)
+            if keys is None:
+                raise KeyRingUnavailable("the key ring is out of reach")
+            return keys
+
+    def _remembered(self, seconds: float) -> Mapping[str, ApiKey] | None:
+        return self._keys if 0 <= self._clock() - self._asked_at < seconds else None
+
+    def _waiting(self) -> bool:
+        return self._failed_at is not None and 0 <= self._clock() - self._failed_at < self._retry_after
+
+    async def _reload(self) -> Mapping[str, ApiKey] | None:
+        """The keys of the ring as it is now; None, and a line in the log, if it cannot be had."""
+        asked_at = self._clock()
+        try:
+            async with asyncio.timeout(self._load_timeout):
+                text = await self._load()
+            ring = parse_key_ring(text, self._source)
+        except Exception as error:  # noqa: BLE001 - a secret store may fail in any way, and its text may hold anything
+            self._failed_at = self._clock()
+            why = str(error) if isinstance(error, KeyRingError) else type(error).__name__
+            logger.error("the key ring could not be loaded: %s", why)
+            return None
+        self._keys = {key.id: key for key in ring.keys}
+        self._asked_at = asked_at
+        self._failed_at = None
+        return self._keys

@@ -1,0 +1,14 @@
+"""A token issuer for this machine: real OAuth 2.0 over real HTTP, in the shapes of the platforms' own issuers.
+
+It is written on PyJWT and cryptography, which are installed anyway. The OAuth libraries for Python bring a web
+framework or a database of clients, and answer as the RFCs say, not as the platforms do; what differs between Entra,
+Cognito and Databricks, which is all that matters here, would have to be written on top.
+"""
+
+from local.issuer.app import IssuerApp
+from local.issuer.clients import Client, Resource
+from local.issuer.issuer import Issuer
+from local.issuer.keys import SigningKeys
+from local.issuer.running import RunningIssuer, running_issuer
+
+__all__ = ["Client", "Issuer", "IssuerApp", "Resource", "RunningIssuer", "SigningKeys", "running_issuer"]

@@ -1,0 +1,99 @@
+"""The issuer as an ASGI app: metadata, keys and the token endpoint; anything else is not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.issuer.clients import OAuthError
+from local.issuer.issuer import Issuer
+
+__all__ = ["IssuerApp"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_BODY_LIMIT = 65_536
+_NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+
+_Answer = tuple[int, dict[str, str], dict[str, Any]]
+
+
+class IssuerApp:
+    """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.issuer = issuer
+        self.requests: list[tuple[str, str]] = []
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one HTTP request.
+
+        Raises:
+            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
+        """
+        if scope["type"] != "http":
+            raise RuntimeError(f"the issuer serves http only, not {scope['type']}")
+        self.requests.append((scope["method"], scope["path"]))
+        status, headers, document = await self._answer(scope, receive)
+        body = json.dumps(document).encode()
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> _Answer:
+        method, path = scope["method"], scope["path"]
+        version = self.issuer.token_version_at(path)
+        if version is not None:
+            return await self._answer_token_request(scope, receive, version)
+        document = self.issuer.keys.document() if self.issuer.serves_keys_at(path) else self.issuer.metadata_at(path)
+        if document is None:
+            return 404, {}, {"error": "not_found"}
+        if method != "GET":
+            return 405, {"allow": "GET"}, {"error": "invalid_request"}
+        return 200, {"cache-control": "public, max-age=60"}, document
+
+    async def _answer_token_request(self, scope: MutableMapping[str, Any], receive: Receive, version: int) -> _Answer:
+        if scope["method"] != "POST":
+            return 405, {"allow": "POST"}, {"error": "invalid_request"}
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            form = _form(headers.get("content-type", ""), await _body(receive))
+            audiences = self.issuer.assertion_audiences()
+            client = self.issuer.authentication.client_of(form, headers.get("authorization"), audiences)
+            return 200, _NO_STORE, self.issuer.answer(client, form, version)
+        except OAuthError as error:
+            refusal = dict(_NO_STORE)
+            if error.status == 401:
+                # RFC 6749 section 5.2: the scheme that the client tried, or else the one that there is.
+                refusal["www-authenticate"] = 'Basic realm="token endpoint"'
+            return error.status, refusal, {"error": error.code, "error_description": str(error)}
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > _BODY_LIMIT:
+            raise OAuthError("invalid_request", "The request is too large.", 413)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _form(content_type: str, body: bytes) -> dict[str, str]:
+    """RFC 6749 section 3.2: a form, in which no parameter stands twice, and one without a value counts as not there."""
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise OAuthError("invalid_request", "The request is not a form.")
+    try:
+        pairs = parse_qsl(body.decode(), strict_parsing=True, errors="strict", max_num_fields=50) if body else []
+    except ValueError:
+        raise OAuthError("invalid_request", "The request is not a form.") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise OAuthError("invalid_request", "A parameter stands twice.")
+    return form

@@ -1,0 +1,136 @@
+"""The clients that the issuer knows, and how they prove who they are at its token endpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+import jwt
+
+__all__ = ["Client", "ClientAuthentication", "OAuthError", "Resource"]
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+_ASSERTION_ALGORITHMS = ["RS256", "PS256", "ES256"]
+_ASSERTION_LIFETIME = 600
+_LEEWAY = 30
+
+
+class OAuthError(Exception):
+    """A refusal as RFC 6749 section 5.2 has it: a code, a status, and words for the person who reads them."""
+
+    def __init__(self, code: str, description: str, status: int = 400, *, basic: bool = False) -> None:
+        super().__init__(description)
+        self.code = code
+        self.status = status
+        self.basic = basic
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something that tokens are issued for: its identifier, and what Entra besides keeps of a registered API."""
+
+    identifier: str
+    app_id: str = ""
+    token_version: int = 2
+
+
+@dataclass(frozen=True)
+class Client:
+    """A registered application, with a secret, or with the public key (PEM) of its assertions, or with both.
+
+    ``scopes`` are the scopes that it may ask for, in Entra's shape the application roles that it has.
+    """
+
+    id: str
+    secret: str | None = field(default=None, repr=False)
+    public_key: str | None = None
+    scopes: frozenset[str] = frozenset()
+    object_id: str = ""
+    name: str = ""
+    managed_identity: str | None = None
+
+
+class ClientAuthentication:
+    """Proves clients: client_secret_basic, client_secret_post (RFC 6749 section 2.3.1), private_key_jwt (RFC 7523)."""
+
+    def __init__(self, clients: tuple[Client, ...], clock: Callable[[], float] = time.time) -> None:
+        self._clients = {client.id: client for client in clients}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._spent: dict[tuple[str, str], float] = {}
+
+    def client_of(self, form: dict[str, str], authorization: str | None, audiences: tuple[str, ...]) -> Client:
+        """The client that the request proves to be of; an assertion must be for one of ``audiences``.
+
+        Raises:
+            OAuthError: It proves nothing, or tries to in more than one way.
+        """
+        ways = [authorization is not None, "client_secret" in form, "client_assertion" in form]
+        if sum(ways) > 1:
+            raise OAuthError("invalid_request", "The client authenticates in more than one way.")
+        if authorization is not None:
+            return self._by_basic(authorization)
+        if "client_assertion" in form:
+            return self._by_assertion(form, audiences)
+        client = self._clients.get(form.get("client_id", ""))
+        return self._by_secret(client, form.get("client_secret", ""), basic=False)
+
+    def _by_basic(self, authorization: str) -> Client:
+        scheme, _, encoded = authorization.partition(" ")
+        try:
+            decoded = base64.b64decode(encoded.strip(), validate=True).decode() if scheme.lower() == "basic" else ""
+        except (binascii.Error, ValueError):
+            decoded = ""
+        id_, colon, secret = decoded.partition(":")
+        client = self._clients.get(unquote_plus(id_)) if colon else None
+        return self._by_secret(client, unquote_plus(secret), basic=True)
+
+    @staticmethod
+    def _by_secret(client: Client | None, secret: str, *, basic: bool) -> Client:
+        expected = client.secret if client is not None else None
+        fits = hmac.compare_digest((expected or "").encode(), secret.encode())
+        if client is None or not expected or not fits:
+            raise OAuthError("invalid_client", "The client is unknown, or its secret is wrong.", 401, basic=basic)
+        return client
+
+    def _by_assertion(self, form: dict[str, str], audiences: tuple[str, ...]) -> Client:
+        refused = OAuthError("invalid_client", "The client's assertion does not hold.", 401)
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise refused
+        assertion = form["client_assertion"]
+        try:
+            named = jwt.decode(assertion, options={"verify_signature": False}).get("sub")
+            client = self._clients.get(named) if isinstance(named, str) else None
+            if client is None or client.public_key is None or form.get("client_id", client.id) != client.id:
+                raise refused
+            claims = jwt.decode(
+                assertion,
+                client.public_key,
+                algorithms=_ASSERTION_ALGORITHMS,
+                audience=list(audiences),
+                issuer=client.id,
+                leeway=_LEEWAY,
+                options={"require": ["iss", "sub", "aud", "exp", "jti"]},
+            )
+        except (jwt.PyJWTError, ValueError):
+            raise refused from None
+        self._spend(client, claims["jti"], float(claims["exp"]), refused)
+        return client
+
+    def _spend(self, client: Client, jti: str, expiry: float, refused: OAuthError) -> None:
+        """RFC 7523 section 3: an assertion is good for one request, and not for long."""
+        now = self._clock()
+        if expiry > now + _ASSERTION_LIFETIME + _LEEWAY:
+            raise refused
+        with self._lock:
+            self._spent = {key: until for key, until in self._spent.items() if until + _LEEWAY > now}
+            if (client.id, jti) in self._spent:
+                raise refused
+            self._spent[client.id, jti] = expiry
