@@ -65,6 +65,11 @@ class Settings(BaseModel):
     issuers: str | None = Field(
         None, description="Whose tokens are accepted: the path of a file that lists issuers, or its text."
     )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s\"\\?#]+$",
+        description="The URL by which callers know the MCP endpoint, where a proxy changes the host; else as called.",
+    )
     timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that one call may take, from its arrival to its answer."
     )

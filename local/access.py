@@ -53,7 +53,7 @@ def access(settings: LocalSettings) -> Access:
     verifier = metadata = None
     if settings.issuers is not None:
         issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
-        verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers)
+        verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
     door = BearerDoor(verifier, metadata, api_keys=_api_keys(settings))
     return Access(door.authenticate, grant_for, proves=True)
 

@@ -48,8 +48,9 @@ def _entra(claims: Claims) -> Caller:
     """Microsoft Entra, both forms.
 
     Sources: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference and
-    https://learn.microsoft.com/entra/identity-platform/claims-validation (``idtyp``; in a token of an application,
-    ``oid`` and ``sub`` are the same). An ID token for this server has neither ``azp`` nor ``appid``.
+    https://learn.microsoft.com/entra/identity-platform/scenario-protected-web-api-verification-scope-app-roles (in a
+    token of an application, ``oid`` and ``sub`` are the same). An ID token for this server has neither ``azp`` nor
+    ``appid``.
     """
     clients = {_text(claims, name) for name in ("azp", "appid") if name in claims}
     if len(clients) != 1:

@@ -102,7 +102,7 @@ def changed_after_signing(w: World) -> str:
 
 def claim_twice(w: World) -> str:
     key = w.of["azure"].keys.current
-    body = json.dumps(opened(good(w))[1]).encode()[:-1] + b',"oid":"someone-else"}'
+    body = json.dumps(opened(good(w))[1]).encode()[:-1] + b',"roles":["Graph.Read"]}'
     return jwt.api_jws.encode(body, key.private, algorithm="RS256", headers={"kid": key.kid})
 
 
@@ -172,6 +172,7 @@ ATTACKS: dict[str, tuple[Callable[[World], str], int]] = {
     "AWS: an ID token of the pool": (lambda w: w.of["aws"].token("agent", token_use="id", aud=API), 401),
     "AWS: scope of another resource server": (lambda w: w.of["aws"].token("agent", scope="other/read"), 401),
     "AWS: a user's token": (lambda w: w.of["aws"].token("agent", sub="u-1", username="ada"), 401),
+    "AWS: a token with a user's name": (lambda w: w.of["aws"].token("agent", username="ada"), 401),
     "AWS: another aud beside the right scope": (lambda w: w.of["aws"].token("agent", aud="other"), 401),
     "Databricks: a user's token": (lambda w: w.of["databricks"].token("agent", sub="ada@contoso.example"), 401),
     "Databricks: another workspace": (lambda w: w.of["databricks"].token("agent", iss="https://o.example/oidc"), 401),

@@ -225,3 +225,14 @@ async def test_a_door_without_keys_or_without_issuers_takes_none_of_them() -> No
     unserved = await bare.authenticate(request(method="GET", path=path))
     assert isinstance(unserved, Response)
     assert unserved.status == 401
+
+
+class Anyone(TokenVerifier):
+    async def verify(self, token: str) -> Principal:
+        return Principal("oidc", "service_principal", "anyone")
+
+
+async def test_a_token_does_not_pass_for_an_api_key() -> None:
+    door = BearerDoor(Anyone(ONE), api_keys=Keys())
+    assert isinstance(await door.authenticate(request(("authorization", "Bearer a.b.c"))), Principal)
+    assert (await refused(("x-api-key", "a.b.c"), by=door)).status == 401

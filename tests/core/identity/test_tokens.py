@@ -175,6 +175,8 @@ async def test_an_applications_token_is_known_as_such_at_every_provider(
         {"client_id": ""},
         {"client_id": 7},
         {"client_id": "agent\nuser=admin"},
+        {"sub": "ada\nuser=admin"},
+        {"sub": None},
         {"client_id": "a" * 600},
         {"client_id": "\ud800"},
         {"scope": {"read": 1}},
@@ -187,7 +189,7 @@ async def test_an_applications_token_is_known_as_such_at_every_provider(
 )
 async def test_claims_of_another_form_are_refused(of: dict[str, Issuer], claims: dict[str, Any]) -> None:
     with pytest.raises(Unauthenticated):
-        await TokenVerifier(only(of["oidc"], "oidc")).verify(of["oidc"].token("agent", **claims))
+        await TokenVerifier(only(of["oidc"], "oidc", app_only="false")).verify(of["oidc"].token("agent", **claims))
 
 
 async def test_a_name_is_only_shown_and_cannot_break_a_line(of: dict[str, Issuer]) -> None:
