@@ -28,13 +28,19 @@ _SERVER_START_SECONDS = 600
 
 _SERVER_STOP_SECONDS = 20
 
-_REFUSED = "MATCH (a:Airport {faa: 'JFK'}) SET a.name = 'Idlewild' RETURN a.name"
+_REFUSED: tuple[tuple[str, str], ...] = (
+    ("And a statement that writes?", "MATCH (a:Airport {faa: 'JFK'}) SET a.name = 'Idlewild' RETURN a.name"),
+    (
+        "And one that hides the reading of a file in an expression, where a plan does not show it?",
+        "RETURN [i IN [1] | COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line }] AS secrets",
+    ),
+)
 
 
 def run_demo(settings: LocalSettings, console: Console) -> int:
     """Start ``serve``, ask it the sample graph's questions over HTTP, print the answers on stdout, stop it.
 
-    Returns 0 if every question was answered with rows and the write was refused, else 1.
+    Returns 0 if every question was answered with rows and what must not run was refused, else 1.
 
     Raises:
         LocalError: NEO4J_URI names another database, or the server does not start.
@@ -80,7 +86,8 @@ async def _ask(url: str) -> int:
         _print_schema(out, schema)
         for number, question in enumerate(QUESTIONS, 1):
             failures += not await _ask_one(out, client, number, question)
-        failures += not await _try_to_write(out, client)
+        for text, statement in _REFUSED:
+            failures += not await _is_refused(out, client, text, statement)
     questions = f"{len(QUESTIONS)} questions asked"
     out.print(f"\n{questions}, {failures} went wrong." if failures else f"\n{questions}, all answered.", style="bold")
     return 1 if failures else 0
@@ -112,11 +119,11 @@ async def _ask_one(out: RichConsole, client: Client, number: int, question: Ques
     return bool(answer["rows"])
 
 
-async def _try_to_write(out: RichConsole, client: Client) -> bool:
-    """Try to write through the reading tool, print, and tell whether it was refused."""
-    out.print("\nAnd a statement that writes?", style="bold")
-    out.print(_indented(_REFUSED), style="cyan", markup=False)
-    result = await client.call_tool("read-cypher", {"query": _REFUSED})
+async def _is_refused(out: RichConsole, client: Client, question: str, statement: str) -> bool:
+    """Try a statement that must not run, print, and tell whether it was refused."""
+    out.print(f"\n{question}", style="bold", markup=False)
+    out.print(_indented(statement), style="cyan", markup=False)
+    result = await client.call_tool("read-cypher", {"query": statement})
     out.print(f"  {'refused' if result.is_error else 'IT RAN'}: {_text(result)}", markup=False)
     return result.is_error
 

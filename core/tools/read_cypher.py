@@ -32,6 +32,11 @@ _INPUT: dict[str, Any] = {
             "minimum": 1,
             "description": "Return at most this many rows; the server's own limit still holds.",
         },
+        "max_bytes": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Return at most this many bytes of rows, as JSON; the server's own limit still holds.",
+        },
         "timeout_seconds": {
             "type": "number",
             "exclusiveMinimum": 0,
@@ -64,7 +69,10 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     settings = call.settings
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
-    limits = Limits(rows=min(arguments.get("max_rows", settings.max_rows), settings.max_rows), bytes=settings.max_bytes)
+    limits = Limits(
+        rows=min(arguments.get("max_rows", settings.max_rows), settings.max_rows),
+        bytes=min(arguments.get("max_bytes", settings.max_bytes), settings.max_bytes),
+    )
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
     await call.guard.require_read(statement, parameters, deadline=deadline)
     result = await call.graph.read(statement, parameters, limits=limits, deadline=deadline)

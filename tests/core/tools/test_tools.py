@@ -107,6 +107,14 @@ async def test_a_cut_answer_is_whole_json_and_says_how_to_ask_for_less(applicati
     assert "LIMIT" in answer["hint"]
 
 
+async def test_a_call_may_ask_for_fewer_bytes(application: Application) -> None:
+    query = "MATCH (a:Airport) RETURN a.faa AS faa"
+    result = await call(application, "read-cypher", {"query": query, "max_bytes": 80})
+    answer = result["structuredContent"]
+    assert answer["truncated"] is True
+    assert len(json.dumps(answer["rows"], separators=(",", ":"))) <= 82
+
+
 async def test_a_call_cannot_raise_the_servers_limits(settings: Settings) -> None:
     application = Application(settings.model_copy(update={"max_rows": 3, "timeout": 2.0}), anybody)
     query = "MATCH (a:Airport) RETURN a.faa AS faa"
