@@ -5,6 +5,7 @@
     Neo4jM2mError               whatever can go wrong here; the text says what to do next
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
     ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
+    ├── CredentialError         a stored database credential has a form that cannot be used (quotes no value)
     ├── IssuerError             the list of token issuers does not parse (names source and line)
     ├── KeyRingError            the ring of API keys does not parse (in `core.identity.key_ring`)
     ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
@@ -26,6 +27,7 @@ No error text carries a credential, the database's address or a stack trace: all
 from __future__ import annotations
 
 __all__ = [
+    "CredentialError",
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "Forbidden",
@@ -51,6 +53,10 @@ class Neo4jM2mError(Exception):
 
 class SettingsError(Neo4jM2mError):
     """A setting is unknown, missing or does not parse. The text names the setting and never quotes its value."""
+
+
+class CredentialError(Neo4jM2mError):
+    """A stored database credential has a form that cannot be used. The text names it and quotes no value of it."""
 
 
 class PolicyError(Neo4jM2mError):

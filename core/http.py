@@ -8,7 +8,7 @@ after it, so that the same code serves a function that is frozen between two cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from core.server import build_server
 from core.tools import ALL_TOOLS, ToolDeclaration
 
 if TYPE_CHECKING:
+    from core.credentials.credential import Credential
     from core.settings import Settings
 
 __all__ = ["Application", "Authenticate", "Request", "Response"]
@@ -83,11 +84,12 @@ class Application:
         *,
         tools: Iterable[ToolDeclaration] = ALL_TOOLS,
         grant_for: GrantFor = read_only,
+        credentials: Mapping[str, Credential] | None = None,
         allowed_hosts: frozenset[str] | None = None,
     ) -> None:
         self.settings = settings
         self.server = build_server(tools)
-        self._views = Views(settings)
+        self._views = Views(settings, credentials)
         self._authenticate = authenticate
         self._grant_for = grant_for
         self._allowed_hosts = allowed_hosts

@@ -24,7 +24,7 @@ from pydantic import (
 
 from core.errors import SettingsError
 
-__all__ = ["PREFIX", "Settings"]
+__all__ = ["PREFIX", "Settings", "checked_uri"]
 
 PREFIX = "NEO4J_M2M_"
 
@@ -33,6 +33,20 @@ _DATABASE_PREFIX = "neo4j_"
 
 _URI_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 """The schemes the driver accepts: https://neo4j.com/docs/python-manual/current/connect-advanced/ ."""
+
+
+def checked_uri(value: str) -> str:
+    """``value``, if it is an address that the driver accepts.
+
+    Raises:
+        ValueError: It is not, or it holds a credential.
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in _URI_SCHEMES or not parts.hostname:
+        raise ValueError(f"must look like SCHEME://HOST[:PORT], with one of the schemes {', '.join(_URI_SCHEMES)}")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password: they have settings of their own")
+    return value
 
 
 def _split_names(value: object) -> object:
@@ -114,14 +128,7 @@ class Settings(BaseModel):
     @field_validator("neo4j_uri")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in _URI_SCHEMES or not parts.hostname:
-            raise ValueError(f"must look like SCHEME://HOST[:PORT], with one of the schemes {', '.join(_URI_SCHEMES)}")
-        if parts.username or parts.password:
-            raise ValueError("must not hold a user name or password: they have settings of their own")
-        return value
+        return None if value is None else checked_uri(value)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import PolicyError
+from core.credentials.credential import Credential, parse_credential
+from core.errors import LocalError, PolicyError
 from core.http import Authenticate, Request, Response
 from core.identity.grant import Grant, GrantFor, read_only
 from core.identity.policy import read_policy
@@ -16,15 +19,18 @@ if TYPE_CHECKING:
     from core.identity.api_keys import ApiKeyVerifier
     from local.settings import LocalSettings
 
-__all__ = ["Access", "access", "local_grant", "local_principal"]
+__all__ = ["Access", "access", "local_grant", "local_principal", "stored_credentials"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The door of ``serve``: who calls, what he may do, and whether callers have to prove who they are."""
+    """The door of ``serve``: who calls, what he may do, as which database users, and whether callers have to prove
+    who they are.
+    """
 
     authenticate: Authenticate
     grant_for: GrantFor
+    credentials: Mapping[str, Credential]
     proves: bool
 
 
@@ -39,12 +45,13 @@ def access(settings: LocalSettings) -> Access:
 
     Raises:
         IssuerError, PolicyError: What the settings hold or name does not parse, cannot be read, or lets nobody in.
-        LocalError: The file of API keys cannot be read.
+        CredentialError, LocalError: A stored credential, or the file of API keys, cannot be used.
     """
-    grant_for = _grant_for(settings)
+    credentials = stored_credentials(settings)
+    grant_for = _grant_for(settings, credentials)
     if settings.issuers is None and settings.keys_file is None:
         local_grant(settings)
-        return Access(local_principal, grant_for, proves=False)
+        return Access(local_principal, grant_for, credentials, proves=False)
     from core.identity.bearer import BearerDoor
     from core.identity.issuers import read_issuers
     from core.identity.resource_metadata import ResourceMetadata
@@ -55,7 +62,7 @@ def access(settings: LocalSettings) -> Access:
         issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
         verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
     door = BearerDoor(verifier, metadata, api_keys=_api_keys(settings))
-    return Access(door.authenticate, grant_for, proves=True)
+    return Access(door.authenticate, grant_for, credentials, proves=True)
 
 
 def local_grant(settings: LocalSettings) -> Grant:
@@ -64,7 +71,7 @@ def local_grant(settings: LocalSettings) -> Grant:
     Raises:
         PolicyError: Nothing; or the policy does not parse or cannot be read.
     """
-    grant = _grant_for(settings)(LOCAL_PRINCIPAL)
+    grant = _grant_for(settings, stored_credentials(settings))(LOCAL_PRINCIPAL)
     if grant is None:
         raise PolicyError(
             "The policy grants this machine's own user nothing, so nobody could be served. Add a rule with "
@@ -73,10 +80,44 @@ def local_grant(settings: LocalSettings) -> Grant:
     return grant
 
 
-def _grant_for(settings: LocalSettings) -> GrantFor:
+def stored_credentials(settings: LocalSettings) -> dict[str, Credential]:
+    """The credentials in the directory that ``settings`` name, by the stems of their files.
+
+    Raises:
+        CredentialError, LocalError: One of them cannot be used, cannot be read, or can be read by others.
+    """
+    directory = settings.credentials_dir
+    if directory is None:
+        return {}
+    found: dict[str, Credential] = {}
+    try:
+        for path in sorted(directory.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                raise LocalError(f"The credential {path} can be read or written by others: chmod 600 it first.")
+            if path.stem in found:
+                raise LocalError(f"Two files in {directory} hold a credential {path.stem!r}. Remove or rename one.")
+            found[path.stem] = parse_credential(path.read_text(encoding="utf-8"), source=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = (error.strerror or "cannot be read") if isinstance(error, OSError) else "a file is no UTF-8 text"
+        raise LocalError(f"The credentials in {directory} cannot be read: {why}.") from None
+    return found
+
+
+def _grant_for(settings: LocalSettings, credentials: Mapping[str, Credential]) -> GrantFor:
     if settings.policy is None:
         return read_only
-    return read_policy(settings.policy, source=settings.variable("policy")).grant_for
+    variable = settings.variable("policy")
+    policy = read_policy(settings.policy, source=variable)
+    missing = sorted(policy.credentials - set(credentials))
+    if missing:
+        there = ", ".join(sorted(credentials)) or "none"
+        raise PolicyError(
+            f"The policy in {variable} names the credential {missing[0]!r}, which "
+            f"{settings.variable('credentials_dir')} does not hold. There are: {there}."
+        )
+    return policy.grant_for
 
 
 def _api_keys(settings: LocalSettings) -> ApiKeyVerifier | None:

@@ -51,9 +51,14 @@ def _lines(grant: Grant) -> list[tuple[str, str]]:
         ("access", "read and write" if grant.tools & WRITING_TOOLS else "read"),
         ("tools", ", ".join(sorted(grant.tools))),
         ("database", grant.database or "as the settings say"),
-        ("user", f"impersonates {grant.impersonate}" if grant.impersonate else "as the settings say"),
+        ("user", _user(grant)),
         ("limits", f"at most {said}" if said else "as the settings say"),
     ]
+
+
+def _user(grant: Grant) -> str:
+    login = f"of the stored credential {grant.credential}" if grant.credential else "as the settings say"
+    return f"{login}, impersonating {grant.impersonate}" if grant.impersonate else login
 
 
 def _on_one_line(text: str) -> str:

@@ -19,7 +19,7 @@ from core.http import MCP_PATH, Application
 from core.identity.grant import Grant
 from core.identity.issuers import is_loopback
 from core.identity.principal import LOCAL_PRINCIPAL
-from local.access import access, local_grant, local_principal
+from local.access import access, local_grant, local_principal, stored_credentials
 from local.console import Console
 from local.database import open_database
 from local.settings import LocalSettings
@@ -61,6 +61,7 @@ def serve_http(settings: LocalSettings, console: Console, *, host: str, port: in
             complete,
             door.authenticate,
             grant_for=door.grant_for,
+            credentials=door.credentials,
             allowed_hosts=LOOPBACK_NAMES if loopback else None,
         )
         asyncio.run(_serve_http(application, listener, console))
@@ -126,7 +127,7 @@ def serve_stdio(settings: LocalSettings, console: Console) -> None:
     grant = local_grant(settings)
     with open_database(settings, console) as complete:
         console.say("Serving MCP over stdio.")
-        application = Application(complete, local_principal)
+        application = Application(complete, local_principal, credentials=stored_credentials(settings))
         # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
         # conversation or for a signal, whichever comes first, and gives the database back in either case.
         done = threading.Event()

@@ -20,11 +20,15 @@ class LocalSettings(Settings):
     keys_file: Path | None = Field(
         None, description="The file with the hashes of API keys; unset, `keys.json` in the user's own data directory."
     )
+    credentials_dir: Path | None = Field(
+        None,
+        description="A directory of files, each a database credential that the policy may name by the file's stem.",
+    )
     cache_dir: Path | None = Field(
         None, description="Where downloaded files are kept; unset, the user's own cache directory."
     )
 
-    @field_validator("data_dir", "cache_dir", "keys_file")
+    @field_validator("data_dir", "cache_dir", "keys_file", "credentials_dir")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from core.graph.pool import Pool
 from core.graph.schema import SchemaCache
 
 if TYPE_CHECKING:
+    from core.credentials.credential import Credential
     from core.identity.grant import Grant
     from core.settings import Settings
 
@@ -32,22 +34,33 @@ class View:
 class Views:
     """The views of one server, over one pool of connections. An instance belongs to one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._pool = Pool(settings)
-        self._views: OrderedDict[tuple[str | None, str | None], View] = OrderedDict()
-        self.default = self._view(settings.neo4j_database, None)
+    def __init__(self, settings: Settings, credentials: Mapping[str, Credential] | None = None) -> None:
+        """``credentials`` are those that grants may name, besides the one of the settings."""
+        self._settings: dict[str | None, Settings] = {None: settings}
+        for name, credential in (credentials or {}).items():
+            login = {
+                f"neo4j_{field}": getattr(credential, field) for field in ("uri", "username", "password", "database")
+            }
+            self._settings[name] = settings.model_copy(update=login)
+        self._pools = {name: Pool(login) for name, login in self._settings.items()}
+        self._views: OrderedDict[tuple[str | None, str | None, str | None], View] = OrderedDict()
+        self.default = self._view(None, settings.neo4j_database, None)
 
     def of(self, grant: Grant) -> View:
-        """The view that ``grant`` opens; those that were not used for longest are forgotten."""
-        return self._view(grant.database or self._settings.neo4j_database, grant.impersonate)
+        """The view that ``grant`` opens; those that were not used for longest are forgotten.
 
-    def _view(self, database: str | None, impersonate: str | None) -> View:
-        key = (database, impersonate)
+        Raises:
+            KeyError: The grant names a credential that there is not; whoever reads a policy sees to it beforehand.
+        """
+        settings = self._settings[grant.credential]
+        return self._view(grant.credential, grant.database or settings.neo4j_database, grant.impersonate)
+
+    def _view(self, credential: str | None, database: str | None, impersonate: str | None) -> View:
+        key = (credential, database, impersonate)
         view = self._views.get(key)
         if view is None:
-            settings = self._settings
-            graph = Graph(settings, pool=self._pool, database=database, impersonate=impersonate)
+            settings = self._settings[credential]
+            graph = Graph(settings, pool=self._pools[credential], database=database, impersonate=impersonate)
             allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
             guard = Guard(graph, allowed, longest=settings.statement_limit)
             view = self._views[key] = View(graph, guard, SchemaCache(graph, settings.schema_ttl))
@@ -58,4 +71,5 @@ class Views:
 
     async def close(self) -> None:
         """Close the connections; the next use opens new ones. Never raises."""
-        await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()

@@ -20,13 +20,14 @@ WRITING_TOOLS = frozenset({"write-cypher"})
 class Grant:
     """The tools that a caller may use; a tool that is not among them is neither listed nor run.
 
-    ``rule`` names what decided so, for logs. ``database`` is the one that statements run in and cannot leave,
-    ``impersonate`` the database user whose rights they have (Neo4j Enterprise); None is what the settings say. The
-    limits can only lower those of the settings.
+    ``rule`` names what decided so, for logs. ``credential`` is the stored credential, and so the database user, that
+    statements run with; ``database`` the one that they run in and cannot leave; ``impersonate`` the database user whose
+    rights they have (Neo4j Enterprise). None is what the settings say. The limits can only lower those of the settings.
     """
 
     tools: frozenset[str]
     rule: str
+    credential: str | None = None
     database: str | None = None
     impersonate: str | None = None
     max_rows: int | None = None

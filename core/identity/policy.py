@@ -60,6 +60,7 @@ class _Rule(BaseModel):
     role: _Patterns | None = None
     access: Literal["read", "write"] = "read"
     tools: Annotated[list[str], Field(min_length=1)] | None = None
+    credential: str | None = Field(None, min_length=1)
     database: str | None = Field(None, min_length=1)
     impersonate: str | None = Field(None, min_length=1)
     max_rows: int | None = Field(None, ge=1)
@@ -86,6 +87,7 @@ class _Rule(BaseModel):
         return Grant(
             tools=all_tools if self.tools is None else frozenset(self.tools),
             rule=self.name,
+            credential=self.credential,
             database=self.database,
             impersonate=self.impersonate,
             max_rows=self.max_rows,
@@ -133,6 +135,11 @@ class Policy:
 
     def __len__(self) -> int:
         return len(self._rules)
+
+    @property
+    def credentials(self) -> frozenset[str]:
+        """The names of the stored credentials that rules ask for."""
+        return frozenset(rule.grant.credential for rule in self._rules if rule.grant.credential is not None)
 
     def grant_for(self, principal: Principal) -> Grant | None:
         """What ``principal`` may do; None if no rule fits."""

@@ -73,7 +73,7 @@ def test_roles_and_tenant_count(file: Path) -> None:
     assert "rule 1 (billing writes) fits and decides" in done.stdout
     assert "access      read and write" in done.stdout
     assert "database    billing" in done.stdout
-    assert "user        impersonates billing_agent" in done.stdout
+    assert "user        as the settings say, impersonating billing_agent" in done.stdout
 
 
 def test_where_nothing_is_granted_the_status_is_three(file: Path) -> None:

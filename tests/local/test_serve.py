@@ -287,3 +287,30 @@ async def test_with_api_keys_everybody_proves_who_he_is_and_the_policy_decides(
         command.stop()
         for line in command.said:
             assert not any(key in line for key in keys.values())
+
+
+async def test_a_rule_names_the_stored_credential_that_its_callers_statements_run_with(
+    environ: dict[str, str], scratch_database: EmbeddedNeo4j, tmp_path: Path
+) -> None:
+    stored = tmp_path / "credentials"
+    stored.mkdir()
+    other = stored / "other.txt"
+    password = scratch_database.password.get_secret_value()
+    other.write_text(f"NEO4J_URI={scratch_database.uri}\nNEO4J_USERNAME=neo4j\nNEO4J_PASSWORD={password}\n")
+    other.chmod(0o600)
+    settings = {**environ, "NEO4J_M2M_CREDENTIALS_DIR": str(stored)}
+    policy = '[[rule]]\nname = "other"\nkind = "local"\ncredential = "{}"'
+    question = {"query": "MATCH (a:Airport) RETURN count(a) AS n"}
+    with running("serve", "--port", "0", environ={**settings, "NEO4J_M2M_POLICY": policy.format("other")}) as command:
+        async with Client(command.ready["url"]) as client:
+            result = await client.call_tool("read-cypher", question)
+            assert result.structured_content["rows"] == [[0]]
+    missing = finished("serve", environ={**settings, "NEO4J_M2M_POLICY": policy.format("nobody")})
+    assert missing.returncode == 1
+    assert "names the credential 'nobody'" in missing.stderr
+    assert "There are: other." in missing.stderr
+    other.chmod(0o644)
+    exposed = finished("serve", environ=settings)
+    assert exposed.returncode == 1
+    assert "chmod 600" in exposed.stderr
+    assert password not in exposed.stderr + missing.stderr

@@ -1,0 +1,1 @@
+"""How the database is told who this server is."""
