@@ -14,11 +14,16 @@ import httpx2
 import neo4j
 import psutil
 import pytest
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 
 from local.embedded import EmbeddedNeo4j
+from local.issuer import Client as OAuthClient
+from local.issuer import Issuer, Resource, running_issuer
 from local.serve import _listener
+from tests.core.identity.test_bearer import Memory
 from tests.local.processes import Command, environment, finished, running
 
 QUESTION = {"query": "MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", "params": {"faa": "LGA"}}
@@ -314,3 +319,34 @@ async def test_a_rule_names_the_stored_credential_that_its_callers_statements_ru
     assert exposed.returncode == 1
     assert "chmod 600" in exposed.stderr
     assert password not in exposed.stderr + missing.stderr
+
+
+async def test_an_agent_with_client_credentials_finds_the_issuer_and_reads_the_graph(environ: dict[str, str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/mcp"
+    clients = [OAuthClient(name, f"{name}-secret", scopes=frozenset({"graph:read"})) for name in ("agent", "intruder")]
+    with running_issuer(Issuer("oidc", clients, [Resource(url)])) as issuer:
+        issuers = f'[[issuer]]\nname = "ours"\nplatform = "oidc"\nissuer = "{issuer.issuer.issuers[0]}"\n'
+        issuers += f'audience = "{url}"\nroles = ["graph:read"]\n'
+        policy = '[[rule]]\nname = "the agent"\nplatform = "oidc"\nid = "agent"'
+        settings = {**environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_POLICY": policy}
+        with running("serve", "--port", str(port), environ=settings) as command:
+            for name, admitted in (("agent", True), ("intruder", False)):
+                auth = ClientCredentialsOAuthProvider(
+                    url, Memory(), name, f"{name}-secret", issuer=issuer.issuer.issuers[0]
+                )
+                async with httpx2.AsyncClient(auth=auth) as http:
+                    if admitted:
+                        async with Client(streamable_http_client(url, http_client=http)) as client:
+                            assert await ask(client) == [["La Guardia"]]
+                    else:
+                        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+                        assert (await http.post(url, json=message)).status_code == 403
+            async with httpx2.AsyncClient() as http:
+                assert (await http.get(url)).status_code == 401
+                metadata = await http.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
+                assert metadata.json()["resource"] == url
+            command.stop()
+            assert not any("-secret" in line for line in command.said)
