@@ -189,14 +189,14 @@ async def _answer_modern(
     route = classify_inbound_request(message, headers=folded)
     if isinstance(route, InboundLadderRejection):
         raise _refusal(route, request.id)
-    _check_param_headers(server, request, headers)
+    _check_param_headers(server, request, folded)
     connection = Connection.from_envelope(route.protocol_version, route.client_info, route.client_capabilities)
     outcome = await _serve(server, request, connection, call)
     status = ERROR_CODE_HTTP_STATUS.get(outcome.code, 200) if isinstance(outcome, ErrorData) else 200
     return _result(status, request.id, outcome)
 
 
-def _check_param_headers(server: Server[Call], request: JSONRPCRequest, headers: Headers) -> None:
+def _check_param_headers(server: Server[Call], request: JSONRPCRequest, folded: Mapping[str, str]) -> None:
     """``Mcp-Param-*`` headers must agree with the arguments that they mirror."""
     params = request.params or {}
     name, arguments = params.get("name"), params.get("arguments")
@@ -205,7 +205,7 @@ def _check_param_headers(server: Server[Call], request: JSONRPCRequest, headers:
     schema = server.get_tool_input_schema(name)
     if schema is None:
         return
-    rejection = validate_mcp_param_headers(schema, arguments if isinstance(arguments, dict) else {}, _fold(headers))
+    rejection = validate_mcp_param_headers(schema, arguments if isinstance(arguments, dict) else {}, folded)
     if rejection is not None:
         raise _refusal(rejection, request.id)
 

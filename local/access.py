@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.identity.api_keys import ApiKeyVerifier
     from local.settings import LocalSettings
 
-__all__ = ["Access", "access", "local_grant", "local_principal", "stored_credentials"]
+__all__ = ["Access", "access", "local_access", "local_principal", "stored_credentials"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,10 @@ def access(settings: LocalSettings) -> Access:
         IssuerError, PolicyError: What the settings hold or name does not parse, cannot be read, or lets nobody in.
         CredentialError, LocalError: A stored credential, or the file of API keys, cannot be used.
     """
+    if settings.issuers is None and settings.keys_file is None:
+        return local_access(settings)[0]
     credentials = stored_credentials(settings)
     grant_for = _grant_for(settings, credentials)
-    if settings.issuers is None and settings.keys_file is None:
-        local_grant(settings)
-        return Access(local_principal, grant_for, credentials, proves=False)
     from core.identity.bearer import BearerDoor
     from core.identity.issuers import read_issuers
     from core.identity.resource_metadata import ResourceMetadata
@@ -65,19 +64,22 @@ def access(settings: LocalSettings) -> Access:
     return Access(door.authenticate, grant_for, credentials, proves=True)
 
 
-def local_grant(settings: LocalSettings) -> Grant:
-    """What this machine's own user may do.
+def local_access(settings: LocalSettings) -> tuple[Access, Grant]:
+    """The door at which everybody is this machine's own user, and what that user may do.
 
     Raises:
         PolicyError: Nothing; or the policy does not parse or cannot be read.
+        CredentialError, LocalError: A stored credential cannot be used.
     """
-    grant = _grant_for(settings, stored_credentials(settings))(LOCAL_PRINCIPAL)
+    credentials = stored_credentials(settings)
+    grant_for = _grant_for(settings, credentials)
+    grant = grant_for(LOCAL_PRINCIPAL)
     if grant is None:
         raise PolicyError(
             "The policy grants this machine's own user nothing, so nobody could be served. Add a rule with "
             'kind = "local".'
         )
-    return grant
+    return Access(local_principal, grant_for, credentials, proves=False), grant
 
 
 def stored_credentials(settings: LocalSettings) -> dict[str, Credential]:

@@ -19,7 +19,7 @@ from core.http import MCP_PATH, Application
 from core.identity.grant import Grant
 from core.identity.issuers import is_loopback
 from core.identity.principal import LOCAL_PRINCIPAL
-from local.access import access, local_grant, local_principal, stored_credentials
+from local.access import access, local_access
 from local.console import Console
 from local.database import open_database
 from local.settings import LocalSettings
@@ -124,10 +124,10 @@ def serve_stdio(settings: LocalSettings, console: Console) -> None:
         PolicyError: The policy does not parse, or lets nobody in.
         LocalError: The embedded database does not start.
     """
-    grant = local_grant(settings)
+    door, grant = local_access(settings)
     with open_database(settings, console) as complete:
         console.say("Serving MCP over stdio.")
-        application = Application(complete, local_principal, credentials=stored_credentials(settings))
+        application = Application(complete, door.authenticate, credentials=door.credentials)
         # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
         # conversation or for a signal, whichever comes first, and gives the database back in either case.
         done = threading.Event()

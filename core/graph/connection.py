@@ -21,7 +21,7 @@ from core.graph.pool import Pool
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
 
 if TYPE_CHECKING:
-    from neo4j import AsyncSession, ResultSummary
+    from neo4j import AsyncResult, AsyncSession, ResultSummary
 
     from core.settings import Settings
 
@@ -102,12 +102,7 @@ class Graph:
         fetch_size = limits.rows + 1
         async with self._session(READ_ACCESS, fetch_size=fetch_size) as session:
             result = await session.run(_timed(statement, deadline), dict(parameters))
-            keep_exact(result)
-            collector = RowCollector(limits)
-            async for record in result:
-                if not collector.add(record):
-                    break
-            columns = list(result.keys())
+            columns, collector = await _collect(result, limits)
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
                 session.cancel()
@@ -132,12 +127,7 @@ class Graph:
                 transaction = await session.begin_transaction(timeout=deadline.remaining() + _TIMEOUT_MARGIN)
                 async with transaction:
                     result = await transaction.run(statement, dict(parameters))
-                    keep_exact(result)
-                    collector = RowCollector(limits)
-                    async for record in result:
-                        if not collector.add(record):
-                            break
-                    columns = list(result.keys())
+                    columns, collector = await _collect(result, limits)
                     summary = await result.consume()
                     committing = True
                     await transaction.commit()
@@ -222,6 +212,16 @@ class Graph:
             impersonated_user=self._impersonate,
             **options,
         )
+
+
+async def _collect(result: AsyncResult, limits: Limits) -> tuple[list[str], RowCollector]:
+    """The columns of ``result`` and its rows, up to ``limits``; what is beyond is not asked for."""
+    keep_exact(result)
+    collector = RowCollector(limits)
+    async for record in result:
+        if not collector.add(record):
+            break
+    return list(result.keys()), collector
 
 
 def _timed(statement: str, deadline: Deadline) -> Query:

@@ -92,21 +92,30 @@ class Guard:
         self._longest = longest
         self._verdicts: OrderedDict[tuple[bytes, bool], str | None] = OrderedDict()
 
-    async def require_read(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
+    async def require_read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        deadline: Deadline,
+        explanation: Explanation | None = None,
+    ) -> None:
         """Return if ``statement`` only reads the graph; it has not been run then, only planned, or not even that.
+
+        ``explanation`` is that of this very statement, where the caller has it already.
 
         Raises:
             NotReadOnly: It would do more; the text says what was refused and what to do instead.
             StatementError, DeadlineExceeded, DatabaseUnavailable: as `Graph.read`.
         """
-        await self._require(statement, parameters, deadline, writes=False)
+        await self._require(statement, parameters, deadline, explanation, writes=False)
 
     async def require_data_only(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
         """Return if ``statement`` only reads and changes data of the graph: no schema, no administration, no files.
 
         Raises: as `require_read`.
         """
-        await self._require(statement, parameters, deadline, writes=True)
+        await self._require(statement, parameters, deadline, None, writes=True)
 
     def require_plannable(self, statement: str) -> None:
         """Return if ``statement`` may be put behind EXPLAIN.
@@ -119,7 +128,13 @@ class Guard:
             raise NotReadOnly(refusal)
 
     async def _require(
-        self, statement: str, parameters: Mapping[str, Any], deadline: Deadline, *, writes: bool
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        explanation: Explanation | None,
+        *,
+        writes: bool,
     ) -> None:
         refusal = self._refusal_of_length(statement)
         if refusal is not None:
@@ -131,7 +146,8 @@ class Guard:
         else:
             refusal = self._refusal_of_text(statement, writes=writes)
             if refusal is None:
-                explanation = await self._graph.explain(statement, parameters, deadline=deadline)
+                if explanation is None:
+                    explanation = await self._graph.explain(statement, parameters, deadline=deadline)
                 refusal = self._refusal_of_plan(explanation, writes=writes)
             self._verdicts[key] = refusal
             if len(self._verdicts) > _VERDICTS_KEPT:

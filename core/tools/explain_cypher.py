@@ -76,7 +76,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     explanation = await call.graph.explain(statement, parameters, deadline=call.deadline)
     payload: dict[str, Any] = {"readable": True}
     try:
-        await call.guard.require_read(statement, parameters, deadline=call.deadline)
+        await call.guard.require_read(statement, parameters, deadline=call.deadline, explanation=explanation)
     except NotReadOnly as error:
         payload |= {"readable": False, "refusal": str(error)}
     operators = list(_flat(explanation.plan))
