@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from core.audit import Line
     from core.deadline import Deadline
     from core.graph.connection import Graph
     from core.graph.guard import Guard
@@ -21,7 +24,8 @@ __all__ = ["Call"]
 class Call:
     """One authenticated call, with all that a tool's handler needs.
 
-    ``request_id`` is the platform's own id of the request, for logs.
+    ``request_id`` is the platform's own id of the request, for logs; ``line`` the call's line in the audit.
+    ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one.
     """
 
     principal: Principal
@@ -32,3 +36,5 @@ class Call:
     settings: Settings
     deadline: Deadline
     request_id: str
+    line: Line
+    subject_token: SecretStr | None = field(default=None, repr=False)

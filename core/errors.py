@@ -6,6 +6,9 @@
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
     ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
     ├── CredentialError         a stored database credential has a form that cannot be used (quotes no value)
+    ├── SecretError             a secret cannot be had; kinds and texts in `core.credentials.secret_store`
+    ├── TokenUnavailable        a token for the database cannot be had: its issuer does not answer
+    │   └── TokenRefused        … or refuses this server, or its caller
     ├── IssuerError             the list of token issuers does not parse (names source and line)
     ├── KeyRingError            the ring of API keys does not parse (in `core.identity.key_ring`)
     ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
@@ -41,6 +44,8 @@ __all__ = [
     "Refusal",
     "SettingsError",
     "StatementError",
+    "TokenRefused",
+    "TokenUnavailable",
     "ToolError",
     "Unauthenticated",
     "WriteUncertain",
@@ -57,6 +62,14 @@ class SettingsError(Neo4jM2mError):
 
 class CredentialError(Neo4jM2mError):
     """A stored database credential has a form that cannot be used. The text names it and quotes no value of it."""
+
+
+class TokenUnavailable(Neo4jM2mError):
+    """A token for the database cannot be had. The text is for the operator, and quotes no answer."""
+
+
+class TokenRefused(TokenUnavailable):
+    """The issuer of tokens for the database refuses this server, or the caller on whose behalf it asks."""
 
 
 class PolicyError(Neo4jM2mError):

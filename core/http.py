@@ -8,10 +8,13 @@ after it, so that the same code serves a function that is frozen between two cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from core.audit import AuditTrail, Line, Sink, log_line
 from core.call import Call
 from core.deadline import Deadline
 from core.graph.views import Views
@@ -23,7 +26,8 @@ from core.server import build_server
 from core.tools import ALL_TOOLS, ToolDeclaration
 
 if TYPE_CHECKING:
-    from core.credentials.credential import Credential
+    from core.credentials.database_auth import WorkloadTokens
+    from core.credentials.secret_store import SecretStore
     from core.settings import Settings
 
 __all__ = ["Application", "Authenticate", "Request", "Response"]
@@ -69,9 +73,22 @@ class Response:
 Authenticate = Callable[[Request], Awaitable[Principal | Response]]
 """Proves who calls: a `Principal`, or the refusal (401 or 403) to send instead."""
 
+SubjectToken = Callable[[Request], "SecretStr | None"]
+"""Finds the token of the user on whose behalf a request is made, after it was accepted as the proof of who calls."""
+
+
+def bearer_token(request: Request) -> SecretStr | None:
+    """The bearer token that ``request`` carries, if it does."""
+    scheme, _, token = (request.header("authorization") or "").partition(" ")
+    return SecretStr(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
+
 
 class Application:
     """The server behind one door: who may enter, what he may do, which tools there are, and the graph.
+
+    ``secrets`` is where the credentials are that settings and policy name, ``workload`` issues tokens of this server's
+    own identity, and ``subject_token`` finds that of the user on whose behalf a request is made: for databases that are
+    logged in to so. ``audit`` writes the audit's lines down.
 
     ``allowed_hosts`` names the hosts that a request may be addressed to, where the listener is reached by a browser on
     the same machine (DNS rebinding); None checks nothing, for doors that a platform guards.
@@ -84,16 +101,21 @@ class Application:
         *,
         tools: Iterable[ToolDeclaration] = ALL_TOOLS,
         grant_for: GrantFor = read_only,
-        credentials: Mapping[str, Credential] | None = None,
+        secrets: SecretStore | None = None,
+        workload: WorkloadTokens | None = None,
+        subject_token: SubjectToken = bearer_token,
+        audit: Sink = log_line,
         allowed_hosts: frozenset[str] | None = None,
     ) -> None:
         self.settings = settings
         self.server = build_server(tools)
-        self._views = Views(settings, credentials)
+        self.audit = AuditTrail(audit, statements=settings.audit_statements)
+        self._views = Views(settings, secrets, workload=workload, changed=self._credential_changed)
         self._authenticate = authenticate
         self._grant_for = grant_for
+        self._subject_token = subject_token
         self._allowed_hosts = allowed_hosts
-        self._health = Health(self._views.default.graph)
+        self._health = Health(self._views)
 
     async def handle(self, request: Request) -> Response:
         """Answer ``request``. Never raises: what goes wrong is a response with a status and a reason.
@@ -112,25 +134,46 @@ class Application:
             return refusal
         if request.path == HEALTH_PATH:
             return await self._answer_health(request)
+        with self.audit.line(request.request_id) as line:
+            response = await self._answer(request, line)
+            line.sent(len(response.body), response.status)
+            if not line.has_outcome:
+                _refused(line, response)
+            return response
+
+    async def _answer(self, request: Request, line: Line) -> Response:
         principal = await self._authenticate(request)
         if isinstance(principal, Response):
+            if principal.status < 400:
+                line.no_call()
             return principal
+        line.caller(principal)
         grant = self._grant_for(principal)
         if grant is None:
             return plain(403, "No rule of this server's policy admits you. Its operator can change that.")
+        line.granted(grant)
         if request.path.rstrip("/") != MCP_PATH:
             return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
         if request.method != "POST":
             return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
         if len(request.body) > self.settings.body_limit:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
-        call = self.open_call(principal, grant, request.request_id, request.deadline)
+        token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
+        call = self.open_call(principal, grant, request.request_id, line, request.deadline, token)
         return _response(await answer_post(self.server, request.headers, request.body, call))
 
-    def open_call(self, principal: Principal, grant: Grant, request_id: str, deadline: Deadline | None = None) -> Call:
+    def open_call(
+        self,
+        principal: Principal,
+        grant: Grant,
+        request_id: str,
+        line: Line,
+        deadline: Deadline | None = None,
+        subject_token: SecretStr | None = None,
+    ) -> Call:
         """What the tools need to know of one call by ``principal``; a lower limit of ``grant`` holds."""
         settings = self.settings.lowered(grant.max_rows, grant.max_bytes, grant.timeout)
-        view = self._views.of(grant)
+        view = self._views.of(grant, principal)
         latest = Deadline.after(settings.timeout)
         return Call(
             principal=principal,
@@ -141,7 +184,12 @@ class Application:
             settings=settings,
             deadline=latest if deadline is None or deadline.at > latest.at else deadline,
             request_id=request_id,
+            line=line,
+            subject_token=subject_token,
         )
+
+    def _credential_changed(self, name: str | None) -> None:
+        self.audit.event("credential_changed", credential=name or "default")
 
     async def close(self) -> None:
         """Close the connections to the database; the next call opens new ones."""
@@ -170,6 +218,19 @@ class Application:
             if not separator or scheme not in ("http", "https") or host_name(rest) not in self._allowed_hosts:
                 return plain(403, "Web pages from elsewhere may not call this server.")
         return None
+
+
+_OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}
+
+
+def _refused(line: Line, response: Response) -> None:
+    """What the line says of a request that reached no tool, and no method of the protocol that ends in an answer."""
+    if response.status < 400:
+        line.answered("ok")
+    elif response.headers.get("content-type", "").startswith("text/plain"):
+        line.refused(_OUTCOMES.get(response.status, "refused"), response.body.decode(errors="replace"))
+    else:
+        line.answered("protocol_error")
 
 
 def host_name(authority: str) -> str:

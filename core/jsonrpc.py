@@ -85,13 +85,16 @@ async def answer_post(server: Server[Call], headers: Headers, body: bytes, call:
         _check_content_headers(folded)
         message = _parse(body)
         if "id" not in message:
+            call.line.asked(str(message.get("method")))
             return _accept_notification(message, folded)
         request = _parse_request(message)
+        call.line.asked(request.method)
         version = folded.get(MCP_PROTOCOL_VERSION_HEADER)
         if _is_handshake_era(version, message):
             return await _answer_handshake_era(server, request, version or DEFAULT_NEGOTIATED_VERSION, call)
         return await _answer_modern(server, request, message, headers, folded, call)
     except _Refused as refused:
+        call.line.answered("protocol_error")
         return _error(refused.status, refused.request_id, refused.error)
 
 
@@ -223,12 +226,20 @@ async def _serve(
             lifespan_state=call,
         )
     except MCPError as error:
+        _note(call, "protocol_error")
         return _reworded(error.error)
     except ValidationError:
+        _note(call, "protocol_error")
         return ErrorData(code=INVALID_PARAMS, message="The request's parameters do not fit its method")
     except Exception as error:  # noqa: BLE001 - nothing unforeseen may reach the wire
         logger.error("request %s failed: %s", call.request_id, type(error).__name__)
+        _note(call, "failed")
         return ErrorData(code=INTERNAL_ERROR, message="This server failed while it answered")
+
+
+def _note(call: Call, outcome: str) -> None:
+    if not call.line.has_outcome:
+        call.line.answered(outcome)
 
 
 def _reworded(error: ErrorData) -> ErrorData:

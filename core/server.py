@@ -23,6 +23,7 @@ from mcp_types import (
 
 from core.call import Call
 from core.errors import ToolError
+from core.origin import Origin, asked_by
 from core.tools.answer import failure
 from core.tools.declaration import ToolDeclaration
 from core.version import server_version
@@ -57,6 +58,7 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
     async def call_tool(context: ServerRequestContext[Call], params: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(params.name)
         if tool is None:
+            context.lifespan_context.line.answered("unknown_tool")
             raise MCPError(code=INVALID_PARAMS, message="Unknown tool: ask for tools/list")
         return await run_tool(tool, context.lifespan_context, params)
 
@@ -78,15 +80,20 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
     Raises:
         MCPError: The handler raised one: an error of the protocol itself, not of the tool.
     """
-    if not call.grant.allows(tool.name):
-        return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
     arguments = dict(params.arguments or {})
+    call.line.tool(tool.name, arguments, cypher=tool.takes_cypher)
+    if not call.grant.allows(tool.name):
+        call.line.answered("not_granted")
+        return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
     try:
         tool.validate(arguments)
-        return await tool.handler(call, arguments)
+        with asked_by(Origin(call.principal, call.request_id, tool.name, call.subject_token)):
+            result = await tool.handler(call, arguments)
     except ToolError as error:
+        call.line.answered(error.outcome)
         return failure(str(error))
     except MCPError:
+        call.line.answered("protocol_error")
         raise
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the agent gets an answer
         # The text of an unforeseen error may hold anything, a credential included: its type and place are logged only.
@@ -95,7 +102,10 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
             place = place.tb_next
         where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
         logger.error("%s failed on request %s: %s at %s", tool.name, call.request_id, type(error).__name__, where)
+        call.line.answered("failed")
         return failure(
             f"This server failed while it answered; the operator finds the cause in its log under request "
             f"{call.request_id}."
         )
+    call.line.answered("failed" if result.is_error else "ok", rows=(result.structured_content or {}).get("row_count"))
+    return result

@@ -73,6 +73,29 @@ class Settings(BaseModel):
         None, min_length=1, description="The database to use; unset, the user's home database."
     )
 
+    secret: str | None = Field(
+        None, min_length=1, description="The name of the secret that says where the database is and how to log in."
+    )
+    keys_secret: str | None = Field(
+        None, min_length=1, description="The name of the secret that holds the hashes of API keys."
+    )
+    secret_ttl: float = Field(
+        300.0, ge=0, le=86_400, description="Seconds after which a secret is read again; a refused login reads at once."
+    )
+    secret_stale: float = Field(
+        21_600.0,
+        ge=0,
+        le=604_800,
+        description="Seconds for which a credential is still used while the secret store does not answer.",
+    )
+    database_auth: Literal["basic", "workload_identity"] = Field(
+        "basic",
+        description="How to log in where no secret says so: `basic` (user and password) or `workload_identity` (a "
+        "token of this server's own identity, for a database that accepts it).",
+    )
+    database_scope: str | None = Field(
+        None, min_length=1, description="What the token of `workload_identity` is asked for, such as `api://neo4j`."
+    )
     policy: str | None = Field(
         None, description="Who may do what: the path of a policy file, or its text. Unset, every proven caller reads."
     )
@@ -116,6 +139,9 @@ class Settings(BaseModel):
     )
     schema_samples: bool = Field(
         False, description="Whether `get-schema` may show values of properties that have only a few different ones."
+    )
+    audit_statements: bool = Field(
+        False, description="Whether the audit line holds the text of the statement, besides its hash."
     )
     wrap_results: bool = Field(
         True,

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import stat
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.credentials.credential import Credential, parse_credential
+from core.credentials.credential import parse_credential
+from core.credentials.sources import load_secret
 from core.errors import LocalError, PolicyError
 from core.http import Authenticate, Request, Response
 from core.identity.grant import Grant, GrantFor, read_only
 from core.identity.policy import read_policy
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
+from local.secret_directory import SecretDirectory
 
 if TYPE_CHECKING:
     from core.identity.api_keys import ApiKeyVerifier
     from local.settings import LocalSettings
 
-__all__ = ["Access", "access", "local_access", "local_principal", "stored_credentials"]
+__all__ = ["Access", "access", "checked_secrets", "local_access", "local_principal"]
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The door of ``serve``: who calls, what he may do, as which database users, and whether callers have to prove
+    """The door of ``serve``: who calls, what he may do, where the credentials are, and whether callers have to prove
     who they are.
     """
 
     authenticate: Authenticate
     grant_for: GrantFor
-    credentials: Mapping[str, Credential]
+    secrets: SecretDirectory | None
     proves: bool
 
 
@@ -47,10 +47,10 @@ def access(settings: LocalSettings) -> Access:
         IssuerError, PolicyError: What the settings hold or name does not parse, cannot be read, or lets nobody in.
         CredentialError, LocalError: A stored credential, or the file of API keys, cannot be used.
     """
-    if settings.issuers is None and settings.keys_file is None:
+    if settings.issuers is None and settings.keys_file is None and settings.keys_secret is None:
         return local_access(settings)[0]
-    credentials = stored_credentials(settings)
-    grant_for = _grant_for(settings, credentials)
+    secrets = checked_secrets(settings)
+    grant_for = _grant_for(settings, secrets)
     from core.identity.bearer import BearerDoor
     from core.identity.issuers import read_issuers
     from core.identity.resource_metadata import ResourceMetadata
@@ -60,8 +60,8 @@ def access(settings: LocalSettings) -> Access:
     if settings.issuers is not None:
         issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
         verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
-    door = BearerDoor(verifier, metadata, api_keys=_api_keys(settings))
-    return Access(door.authenticate, grant_for, credentials, proves=True)
+    door = BearerDoor(verifier, metadata, api_keys=_api_keys(settings, secrets))
+    return Access(door.authenticate, grant_for, secrets, proves=True)
 
 
 def local_access(settings: LocalSettings) -> tuple[Access, Grant]:
@@ -71,50 +71,48 @@ def local_access(settings: LocalSettings) -> tuple[Access, Grant]:
         PolicyError: Nothing; or the policy does not parse or cannot be read.
         CredentialError, LocalError: A stored credential cannot be used.
     """
-    credentials = stored_credentials(settings)
-    grant_for = _grant_for(settings, credentials)
+    secrets = checked_secrets(settings)
+    grant_for = _grant_for(settings, secrets)
     grant = grant_for(LOCAL_PRINCIPAL)
     if grant is None:
         raise PolicyError(
             "The policy grants this machine's own user nothing, so nobody could be served. Add a rule with "
             'kind = "local".'
         )
-    return Access(local_principal, grant_for, credentials, proves=False), grant
+    return Access(local_principal, grant_for, secrets, proves=False), grant
 
 
-def stored_credentials(settings: LocalSettings) -> dict[str, Credential]:
-    """The credentials in the directory that ``settings`` name, by the stems of their files.
+def checked_secrets(settings: LocalSettings) -> SecretDirectory | None:
+    """The directory of credentials that ``settings`` name, after a look at each of them.
 
     Raises:
-        CredentialError, LocalError: One of them cannot be used, cannot be read, or can be read by others.
+        SecretError, CredentialError, LocalError: One of them cannot be used or read, or the one that the settings name
+            is not there.
     """
-    directory = settings.credentials_dir
-    if directory is None:
-        return {}
-    found: dict[str, Credential] = {}
-    try:
-        for path in sorted(directory.iterdir()):
-            if path.name.startswith("."):
-                continue
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise LocalError(f"The credential {path} can be read or written by others: chmod 600 it first.")
-            if path.stem in found:
-                raise LocalError(f"Two files in {directory} hold a credential {path.stem!r}. Remove or rename one.")
-            found[path.stem] = parse_credential(path.read_text(encoding="utf-8"), source=str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or "cannot be read") if isinstance(error, OSError) else "a file is no UTF-8 text"
-        raise LocalError(f"The credentials in {directory} cannot be read: {why}.") from None
-    return found
+    if settings.credentials_dir is None:
+        return None
+    directory = SecretDirectory(settings.credentials_dir)
+    names = directory.names()
+    for name in names:
+        secret = directory.read(name)
+        if name != settings.keys_secret:
+            parse_credential(secret.text.get_secret_value(), source=f"{name} in {settings.credentials_dir}")
+    for field in ("secret", "keys_secret"):
+        name = getattr(settings, field)
+        if name is not None:
+            directory.read(name)
+    return directory
 
 
-def _grant_for(settings: LocalSettings, credentials: Mapping[str, Credential]) -> GrantFor:
+def _grant_for(settings: LocalSettings, secrets: SecretDirectory | None) -> GrantFor:
     if settings.policy is None:
         return read_only
     variable = settings.variable("policy")
     policy = read_policy(settings.policy, source=variable)
-    missing = sorted(policy.credentials - set(credentials))
+    names = secrets.names() if secrets is not None and policy.credentials else []
+    missing = sorted(policy.credentials - set(names))
     if missing:
-        there = ", ".join(sorted(credentials)) or "none"
+        there = ", ".join(names) or "none"
         raise PolicyError(
             f"The policy in {variable} names the credential {missing[0]!r}, which "
             f"{settings.variable('credentials_dir')} does not hold. There are: {there}."
@@ -122,14 +120,26 @@ def _grant_for(settings: LocalSettings, credentials: Mapping[str, Credential]) -
     return policy.grant_for
 
 
-def _api_keys(settings: LocalSettings) -> ApiKeyVerifier | None:
-    if settings.keys_file is None:
-        return None
+def _api_keys(settings: LocalSettings, secrets: SecretDirectory | None) -> ApiKeyVerifier | None:
     from core.identity.api_keys import ApiKeyVerifier
-    from core.identity.key_ring import render_key_ring
+    from core.identity.key_ring import parse_key_ring, render_key_ring
     from local.keys import read_ring
 
-    path = settings.keys_file
+    path, name = settings.keys_file, settings.keys_secret
+    if name is not None:
+        if secrets is None:
+            raise LocalError(
+                f"{settings.variable('keys_secret')} names a secret, and {settings.variable('credentials_dir')} no "
+                "directory to find it in. Set both."
+            )
+        parse_key_ring(secrets.read(name).text.get_secret_value(), name)
+
+        async def load_stored() -> str:
+            return (await load_secret(secrets, name)).text.get_secret_value()
+
+        return ApiKeyVerifier(load_stored, platform="local", source=name)
+    if path is None:
+        return None
     read_ring(path)
 
     async def load() -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn, get_args
 
+from core.audit import AUDIT_LOGGER
 from core.errors import Neo4jM2mError
 from core.identity.key_ring import LABEL_PATTERN, NAME_PATTERN
 from core.identity.principal import Principal, PrincipalKind
@@ -152,6 +153,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(
             stream=sys.stderr, level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
+        audit = logging.getLogger(AUDIT_LOGGER)
+        if not audit.handlers:
+            # A line of the audit is a JSON object alone, for whoever collects it.
+            audit.addHandler(logging.StreamHandler(sys.stderr))
+            audit.propagate = False
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
         status: int = arguments.run(arguments, settings, console)

@@ -28,8 +28,16 @@ def open_database(settings: LocalSettings, console: Console) -> Iterator[LocalSe
         SettingsError: NEO4J_URI is set and NEO4J_PASSWORD is not.
         LocalError: The embedded database does not start, or holds data that is not the sample's.
     """
+    if settings.secret is not None:
+        if settings.credentials_dir is None:
+            raise SettingsError(
+                f"{settings.variable('secret')} names a secret, and {settings.variable('credentials_dir')} no "
+                "directory to find it in. Set both."
+            )
+        yield settings
+        return
     if settings.neo4j_uri is not None:
-        if settings.neo4j_password is None:
+        if settings.neo4j_password is None and settings.database_auth == "basic":
             raise SettingsError(
                 "NEO4J_URI is set and NEO4J_PASSWORD is not. Set both to use that database, or neither to use the "
                 "embedded one with the sample graph."

@@ -14,20 +14,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.asgi import AsgiApp
+from core.audit import Line
 from core.errors import LocalError
+from core.fetch import is_loopback
 from core.http import MCP_PATH, Application
 from core.identity.grant import Grant
-from core.identity.issuers import is_loopback
 from core.identity.principal import LOCAL_PRINCIPAL
 from local.access import access, local_access
 from local.console import Console
 from local.database import open_database
 from local.settings import LocalSettings
+from local.workload import tokens_in_file
 
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from core.call import Call
+    from core.credentials.database_auth import WorkloadTokens
 
 __all__ = ["serve_http", "serve_stdio"]
 
@@ -61,10 +64,15 @@ def serve_http(settings: LocalSettings, console: Console, *, host: str, port: in
             complete,
             door.authenticate,
             grant_for=door.grant_for,
-            credentials=door.credentials,
+            secrets=door.secrets,
+            workload=_workload(settings),
             allowed_hosts=LOOPBACK_NAMES if loopback else None,
         )
         asyncio.run(_serve_http(application, listener, console))
+
+
+def _workload(settings: LocalSettings) -> WorkloadTokens | None:
+    return None if settings.workload_token_file is None else tokens_in_file(settings.workload_token_file)
 
 
 def _listener(host: str, port: int | None) -> socket.socket:
@@ -127,7 +135,7 @@ def serve_stdio(settings: LocalSettings, console: Console) -> None:
     door, grant = local_access(settings)
     with open_database(settings, console) as complete:
         console.say("Serving MCP over stdio.")
-        application = Application(complete, door.authenticate, credentials=door.credentials)
+        application = Application(complete, door.authenticate, secrets=door.secrets, workload=_workload(settings))
         # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
         # conversation or for a signal, whichever comes first, and gives the database back in either case.
         done = threading.Event()
@@ -149,11 +157,19 @@ async def _serve_stdio(application: Application, grant: Grant) -> None:
     from mcp.server.stdio import stdio_server
 
     async def with_a_call_of_its_own(ctx: ServerRequestContext[Call], call_next: CallNext) -> HandlerResult:
-        call = application.open_call(LOCAL_PRINCIPAL, grant, str(uuid.uuid4()))
-        return await call_next(replace(ctx, lifespan_context=call))
+        request_id = str(uuid.uuid4())
+        with application.audit.line(request_id) as line:
+            line.caller(LOCAL_PRINCIPAL)
+            line.granted(grant)
+            line.asked(ctx.method)
+            call = application.open_call(LOCAL_PRINCIPAL, grant, request_id, line)
+            result = await call_next(replace(ctx, lifespan_context=call))
+            if not line.has_outcome:
+                line.answered("ok")
+            return result
 
     application.server.middleware.append(with_a_call_of_its_own)
-    first = application.open_call(LOCAL_PRINCIPAL, grant, "stdio")
+    first = application.open_call(LOCAL_PRINCIPAL, grant, "stdio", Line("stdio", statements=False))
     try:
         async with stdio_server() as (reading, writing):
             await serve_dual_era_loop(application.server, reading, writing, lifespan_state=first)

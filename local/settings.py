@@ -22,13 +22,16 @@ class LocalSettings(Settings):
     )
     credentials_dir: Path | None = Field(
         None,
-        description="A directory of files, each a database credential that the policy may name by the file's stem.",
+        description="A directory of files, each a database credential, called as the file is without its ending.",
+    )
+    workload_token_file: Path | None = Field(
+        None, description="A file with the token of this server's own identity, for `workload_identity`."
     )
     cache_dir: Path | None = Field(
         None, description="Where downloaded files are kept; unset, the user's own cache directory."
     )
 
-    @field_validator("data_dir", "cache_dir", "keys_file", "credentials_dir")
+    @field_validator("data_dir", "cache_dir", "keys_file", "credentials_dir", "workload_token_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -1,32 +1,163 @@
-"""What a secret says: where a database is, and as whom to log in. JSON, or the file that Aura offers for download."""
+"""What a secret says: where a database is, and how to log in there. JSON, or the file that Aura offers for download.
+
+::
+
+    {"uri": "neo4j+s://ID.databases.neo4j.io", "username": "agent", "password": "…", "database": "neo4j"}
+
+    {"uri": "neo4j+s://graph.example.com", "auth": "client_credentials",
+     "token_endpoint": "https://login.microsoftonline.com/TENANT/oauth2/v2.0/token",
+     "client_id": "…", "client_secret": "…", "scope": "api://neo4j/.default"}
+
+    {"uri": "neo4j+s://graph.example.com", "auth": "workload_identity", "scope": "api://neo4j/.default"}
+
+    {"uri": "neo4j+s://graph.example.com", "auth": "on_behalf_of", "exchange": "entra", "token_endpoint": "https://…",
+     "client_id": "…", "client_secret": "…", "scope": "api://neo4j/.default"}
+
+    {"uri": "neo4j+s://ID.databases.neo4j.io", "auth": "api_key", "api_key": "…", "scheme": "api-key"}
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from core.errors import CredentialError
+from core.fetch import is_loopback
 from core.settings import checked_uri
 
-__all__ = ["Credential", "parse_credential"]
+__all__ = [
+    "ApiKeyLogin",
+    "ClientCredentials",
+    "Credential",
+    "LoginMethod",
+    "OnBehalfOf",
+    "PasswordLogin",
+    "WorkloadIdentity",
+    "parse_credential",
+]
 
 
 def _names(field: str) -> AliasChoices:
     return AliasChoices(field, f"NEO4J_{field.upper()}")
 
 
-class Credential(BaseModel):
-    """A database user of a database. The password shows in no repr, log or error."""
+class _Stored(BaseModel):
+    """Part of a secret. Each field is found under its name, or in capitals after ``NEO4J_``; others are left alone.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    No secret shows in a repr, log or error.
+    """
 
-    uri: str = Field(validation_alias=_names("uri"))
-    username: str = Field(min_length=1, validation_alias=_names("username"))
-    password: SecretStr = Field(min_length=1, validation_alias=_names("password"))
-    database: str | None = Field(None, min_length=1, validation_alias=_names("database"))
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        alias_generator=AliasGenerator(validation_alias=_names),
+        populate_by_name=True,
+    )
+
+
+class PasswordLogin(_Stored):
+    """``"auth": "basic"``, the default: a database user and its password."""
+
+    username: str = Field(min_length=1)
+    password: SecretStr = Field(min_length=1)
+
+
+class _TokenEndpoint(_Stored):
+    token_endpoint: str
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = Field(min_length=1)
+    client_authentication: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+    scope: str | None = Field(None, min_length=1)
+    audience: str | None = Field(None, min_length=1)
+    resource: str | None = Field(None, min_length=1)
+
+    @field_validator("token_endpoint")
+    @classmethod
+    def _safe(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if not parts.hostname or parts.username or parts.fragment:
+            raise ValueError("must look like https://HOST/PATH")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+            raise ValueError("must begin with https://: a client secret is sent there")
+        return value
+
+
+class ClientCredentials(_TokenEndpoint):
+    """``"auth": "client_credentials"``: a bearer token that a token endpoint issues for a client id and secret.
+
+    Source: RFC 6749 section 4.4. What the token is for is said as the endpoint wants it: ``scope`` (Entra:
+    ``RESOURCE/.default``), ``audience`` (Auth0) or ``resource`` (RFC 8707).
+    """
+
+
+class WorkloadIdentity(_Stored):
+    """``"auth": "workload_identity"``: a bearer token that the platform issues to this server itself for ``scope``."""
+
+    scope: str | None = Field(None, min_length=1)
+
+
+class OnBehalfOf(_TokenEndpoint):
+    """``"auth": "on_behalf_of"``: the calling user's token, exchanged for one that is addressed to the database.
+
+    ``exchange`` is how: ``entra`` (Microsoft's on-behalf-of flow) or ``rfc8693`` (token exchange).
+    """
+
+    exchange: Literal["entra", "rfc8693"]
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Self:
+        # Without it the issuer might answer with a token for whoever the caller's own was for.
+        if self.exchange == "entra" and self.scope is None:
+            raise ValueError("scope: must say what the token is for, such as api://neo4j/.default")
+        if self.exchange == "rfc8693" and self.audience is None and self.resource is None:
+            raise ValueError("audience: must say whom the token is for (or resource)")
+        return self
+
+
+class ApiKeyLogin(_Stored):
+    """``"auth": "api_key"``: a key, sent under a scheme of the driver's custom authentication.
+
+    No database of Neo4j's accepts one today; the fields are those that the driver can send.
+    """
+
+    api_key: SecretStr = Field(min_length=1)
+    scheme: str = Field("api-key", min_length=1)
+    principal: str = ""
+    realm: str | None = None
+
+
+LoginMethod: TypeAlias = PasswordLogin | ClientCredentials | WorkloadIdentity | OnBehalfOf | ApiKeyLogin
+
+_METHODS: dict[str, type[LoginMethod]] = {
+    "basic": PasswordLogin,
+    "client_credentials": ClientCredentials,
+    "workload_identity": WorkloadIdentity,
+    "on_behalf_of": OnBehalfOf,
+    "api_key": ApiKeyLogin,
+}
+
+
+class Credential(_Stored):
+    """Where a database is, and how to log in there. ``database`` None is the user's home database."""
+
+    uri: str
+    database: str | None = Field(None, min_length=1)
+    login: LoginMethod
 
     @field_validator("uri")
     @classmethod
@@ -34,34 +165,58 @@ class Credential(BaseModel):
         return checked_uri(value)
 
 
-def parse_credential(text: str, *, source: str) -> Credential:
+def parse_credential(text: str, *, source: str, instead: Mapping[str, str] | None = None) -> Credential:
     """The credential that ``text`` holds; ``source`` is what errors call it.
 
-    Two forms are known: a JSON object with ``uri``, ``username``, ``password`` and perhaps ``database``, or lines of
-    ``NEO4J_URI=…`` and so on, as in the file that Aura offers for download. What else it holds is left alone.
+    Two forms are known: a JSON object as this module's beginning shows, or lines of ``NEO4J_URI=…`` and so on, as in
+    the file that Aura offers for download. ``instead`` has values, by the names of fields, that hold instead of those
+    in the text. What else it holds is left alone.
 
     Raises:
         CredentialError: It has neither form, or something is missing or wrong. No value is quoted.
     """
     stripped = text.strip().removeprefix("\ufeff")
-    values = _from_json(stripped, source) if stripped.startswith("{") else _from_lines(stripped)
+    values = dict(_from_json(stripped, source) if stripped.startswith("{") else _from_lines(stripped))
+    for name, value in (instead or {}).items():
+        values.pop(f"NEO4J_{name.upper()}", None)
+        values[name] = value
+    kind = values.get("auth", values.get("NEO4J_AUTH", "basic"))
+    method = _METHODS.get(kind) if isinstance(kind, str) else None
+    if method is None:
+        raise CredentialError(f"The credential {source} cannot be used. auth: must be one of {', '.join(_METHODS)}.")
+    problems: list[str] = []
+    login = _validated(method, values, problems)
+    # The login is in place already, so that the wrong parts of both are told at once.
+    complete = {**values, "login": login or WorkloadIdentity(scope=None)}
+    credential: Credential | None = _validated(Credential, complete, problems)
+    if problems or credential is None:
+        raise CredentialError(f"The credential {source} cannot be used. {'; '.join(sorted(problems))}. {_FORMS[kind]}")
+    return credential
+
+
+_FORMS = {
+    "basic": "It must be JSON with uri, username and password, or the file that Aura offers for download.",
+    "client_credentials": "It must be JSON with uri, token_endpoint, client_id, client_secret and scope.",
+    "workload_identity": "It must be JSON with uri and scope.",
+    "on_behalf_of": "It must be JSON with uri, exchange, token_endpoint, client_id, client_secret and scope.",
+    "api_key": "It must be JSON with uri, api_key and scheme.",
+}
+
+
+def _validated(model: type[Any], values: Mapping[str, Any], problems: list[str]) -> Any:
     try:
-        return Credential.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        problems = sorted(
-            f"{detail['loc'][0] if detail['loc'] else 'it'}: {detail['msg'].removeprefix('Value error, ')}"
-            for detail in error.errors(include_url=False, include_input=False)
-        )
-        raise CredentialError(
-            f"The credential {source} cannot be used. {'; '.join(problems)}. It must be JSON with uri, username and "
-            "password, or the file that Aura offers for download."
-        ) from None
+        for detail in error.errors(include_url=False, include_input=False):
+            reason = detail["msg"].removeprefix("Value error, ")
+            problems.append(f"{detail['loc'][0]}: {reason}" if detail["loc"] else reason)
+        return None
 
 
 def _from_json(text: str, source: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CredentialError(f"The credential {source} begins like JSON and is none.") from None
     return values if isinstance(values, dict) else {}
 

@@ -17,11 +17,12 @@ from core.deadline import Deadline
 from core.errors import DeadlineExceeded, ToolError, WriteUncertain
 from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
 from core.graph.hydration import keep_exact
-from core.graph.pool import Pool
+from core.graph.pool import Lease, LoginRefused, Pool
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
+from core.origin import current_origin
 
 if TYPE_CHECKING:
-    from neo4j import AsyncResult, AsyncSession, ResultSummary
+    from neo4j import AsyncResult, ResultSummary
 
     from core.settings import Settings
 
@@ -72,11 +73,11 @@ class Graph:
         database: str | None = None,
         impersonate: str | None = None,
     ) -> None:
-        """Graphs may share a ``pool``. ``database`` None is that of the settings; ``impersonate`` is a user whose
+        """Graphs may share a ``pool``. ``database`` None is that of the credential; ``impersonate`` is a user whose
         rights are taken on (Neo4j Enterprise).
         """
         self._pool = pool or Pool(settings)
-        self._database = database or settings.neo4j_database
+        self._database = database
         self._impersonate = impersonate
         self._own_database: str | None = None
 
@@ -100,12 +101,12 @@ class Graph:
     ) -> ReadResult:
         # One row more than asked for tells whether there is more, without another round trip.
         fetch_size = limits.rows + 1
-        async with self._session(READ_ACCESS, fetch_size=fetch_size) as session:
-            result = await session.run(_timed(statement, deadline), dict(parameters))
+        async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
+            result = await lease.run(_labelled(statement, deadline), dict(parameters))
             columns, collector = await _collect(result, limits)
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
-                session.cancel()
+                lease.cancel()
             return ReadResult(columns, collector.rows, collector.cut_by)
 
     async def write(
@@ -121,10 +122,22 @@ class Graph:
             WriteUncertain: The connection broke while the database was told to keep the changes; it may have done so.
             DeadlineExceeded, DatabaseUnavailable: as `read`; nothing was changed.
         """
+        refused = False
+        while True:
+            try:
+                return await self._write_once(statement, parameters, limits, deadline)
+            except LoginRefused as refusal:
+                # The database has said no to one of its steps: nothing of it can have taken effect.
+                await self._pool.recover(refusal, deadline, first=not refused)
+                refused = True
+
+    async def _write_once(
+        self, statement: str, parameters: Mapping[str, Any], limits: Limits, deadline: Deadline
+    ) -> WriteResult:
         committing = False
         try:
-            async with deadline.enforced(), self._session(WRITE_ACCESS, fetch_size=limits.rows + 1) as session:
-                transaction = await session.begin_transaction(timeout=deadline.remaining() + _TIMEOUT_MARGIN)
+            async with deadline.enforced(), self._lease(deadline, WRITE_ACCESS, fetch_size=limits.rows + 1) as lease:
+                transaction = await lease.begin(timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
                 async with transaction:
                     result = await transaction.run(statement, dict(parameters))
                     columns, collector = await _collect(result, limits)
@@ -149,9 +162,9 @@ class Graph:
         Raises: as `read`.
         """
         if self._own_database is None:
-            trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}), deadline)
+            trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}, deadline), deadline)
             self._own_database = str((trivial.plan or {})["operatorType"]).partition("@")[2]
-        summary = await self._retried(lambda: self._explain_once(statement, parameters), deadline)
+        summary = await self._retried(lambda: self._explain_once(statement, parameters, deadline), deadline)
         return Explanation(
             query_type=summary.query_type or "unknown",
             plan=summary.plan or {"operatorType": "none"},
@@ -163,9 +176,10 @@ class Graph:
             ],
         )
 
-    async def _explain_once(self, statement: str, parameters: Mapping[str, Any]) -> ResultSummary:
-        async with self._session(READ_ACCESS, fetch_size=1, notifications_min_severity="INFORMATION") as session:
-            result = await session.run(f"EXPLAIN {statement}", dict(parameters))
+    async def _explain_once(self, statement: str, parameters: Mapping[str, Any], deadline: Deadline) -> ResultSummary:
+        options = {"fetch_size": 1, "notifications_min_severity": "INFORMATION"}
+        async with self._lease(deadline, READ_ACCESS, **options) as lease:
+            result = await lease.run(_labelled(f"EXPLAIN {statement}", deadline), dict(parameters))
             return await result.consume()
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
@@ -174,7 +188,7 @@ class Graph:
         A connection that broke is replaced once, at once: it may have died in the pool. A transient error of the
         database (a lost election, a deadlock, a full queue) is waited out, a little longer each time.
         """
-        replaced = False
+        replaced = refused = False
         pause = _FIRST_PAUSE
         async with deadline.enforced():
             while True:
@@ -182,9 +196,14 @@ class Graph:
                     return await attempt()
                 except RecursionError:
                     raise too_deep() from None
+                except LoginRefused as refusal:
+                    await self._pool.recover(refusal, deadline, first=not refused)
+                    refused = True
+                    continue
                 except (Neo4jError, DriverError) as error:
                     if is_lost_connection(error) and not replaced:
                         replaced = True
+                        self._pool.lost_connection()
                         logger.info("a connection to the database was lost; trying once more on a new one")
                         continue
                     if not may_pass(error) or deadline.remaining() < 2 * pause:
@@ -204,11 +223,11 @@ class Graph:
         """Close the connections; the next call opens new ones. Never raises."""
         await self._pool.close()
 
-    def _session(self, access: str, *, fetch_size: int, **options: Any) -> AbstractAsyncContextManager[AsyncSession]:
-        return self._pool.session(
-            default_access_mode=access,
-            fetch_size=fetch_size,
+    def _lease(self, deadline: Deadline, access: str, **options: Any) -> AbstractAsyncContextManager[Lease]:
+        return self._pool.lease(
+            deadline,
             database=self._database,
+            default_access_mode=access,
             impersonated_user=self._impersonate,
             **options,
         )
@@ -224,5 +243,10 @@ async def _collect(result: AsyncResult, limits: Limits) -> tuple[list[str], RowC
     return list(result.keys()), collector
 
 
-def _timed(statement: str, deadline: Deadline) -> Query:
-    return Query(statement, timeout=deadline.remaining() + _TIMEOUT_MARGIN)
+def _labelled(statement: str, deadline: Deadline) -> Query:
+    return Query(statement, timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
+
+
+def _metadata() -> dict[str, str]:
+    origin = current_origin()
+    return {"app": "neo4j-m2m"} if origin is None else origin.metadata()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from neo4j.exceptions import (
-    AuthError,
     BrokenRecordError,
     ClientError,
     ConfigurationError,
@@ -25,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 _TYPE_ERROR = "Neo.ClientError.Statement.TypeError"
 
+
+_RIGHTS_OUTDATED = "Neo.ClientError.Security.AuthorizationExpired"
+"""The database wants to look up anew what the user may do, which a new connection makes it do."""
 
 _ACCESS_MODE = "Neo.ClientError.Statement.AccessMode"
 _TIMED_OUT = (
@@ -59,6 +61,8 @@ def may_pass(error: Neo4jError | DriverError) -> bool:
     """
     if isinstance(error, ConnectionAcquisitionTimeoutError):
         return True
+    if isinstance(error, Neo4jError) and error.code == _RIGHTS_OUTDATED:
+        return True
     return isinstance(error, TransientError) and error.is_retryable() and error.code not in _TOO_LARGE
 
 
@@ -67,12 +71,6 @@ def explain_failure(error: Neo4jError | DriverError) -> ToolError:
 
     The driver's own text names hosts and ports, so it goes to the log of this server, never into the new error.
     """
-    if isinstance(error, AuthError):
-        logger.error("the database refused this server's login: %s", error.code)
-        return DatabaseUnavailable(
-            "The database refused this server's own login. Nothing in the call can change that: tell the operator "
-            "to check the database user and password that this server is configured with."
-        )
     if is_lost_connection(error) or isinstance(error, ConnectionAcquisitionTimeoutError):
         logger.warning("the database cannot be reached: %s", type(error).__name__)
         return DatabaseUnavailable(

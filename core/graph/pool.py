@@ -1,4 +1,4 @@
-"""The driver and its connections: opened when first needed, closed when they can no longer be trusted."""
+"""The driver and its connections: opened when first needed, replaced with the credential or when no longer trusted."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from neo4j import AsyncGraphDatabase, NotificationMinimumSeverity
 from neo4j.exceptions import DriverError, Neo4jError
 
-from core.errors import DatabaseUnavailable
+from core.credentials.database_auth import DatabaseAuth, Login, WorkloadTokens, database_auth
+from core.credentials.sources import CredentialSource, FixedCredential, Known
+from core.errors import Neo4jM2mError
+from core.graph.login_gate import Entry, LoginGate
+from core.graph.refusals import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
+from core.origin import current_origin
 from core.version import server_version
 
 if TYPE_CHECKING:
-    from neo4j import AsyncDriver, AsyncSession
+    from neo4j import AsyncDriver, AsyncResult, AsyncSession, AsyncTransaction, Query
 
+    from core.deadline import Deadline
     from core.settings import Settings
 
-__all__ = ["Pool"]
+__all__ = ["Lease", "LoginRefused", "Pool"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,73 +46,244 @@ NAT gateways forget a connection after 240 to 350 seconds without a word, Aura c
 what is sent on a forgotten one is never answered. Asking at every use instead would double what a read costs.
 """
 
+_PATIENCE = 15.0
+"""Seconds, counted from the first refusal, for which calls wait for another credential: a rotation takes its time.
+
+After that, each call asks once and is told.
+"""
+
+_LAST_WORD = 0.3
+"""Seconds before a call's deadline at which it stops waiting, to say what it has waited for."""
+
+_LOCKOUT_PAUSE = 1.5
+"""Seconds between two attempts while the database locks the user out; it does so for five by default."""
+
+_TOKEN_PAUSE = 30.0
+"""Seconds for which no token is tried after the database has refused two in a row."""
+
+
+@dataclass(eq=False)
+class _Connected:
+    """A driver, and the credential that it was made with."""
+
+    known: Known
+    driver: AsyncDriver
+    auth: DatabaseAuth
+    gate: LoginGate = field(default_factory=LoginGate)
+    last_use: float = 0.0
+    quiet_until: float = 0.0
+    retired: bool = False
+
+
+class LoginRefused(Exception):
+    """The database refuses a login. For `Pool.recover`; it never leaves this package."""
+
+    def __init__(self, connected: _Connected, login: Login, error: Neo4jError) -> None:
+        super().__init__(error.code)
+        self.connected = connected
+        self.login = login
+        self.error = error
+
+
+class Lease:
+    """A session, to run one statement in. No connection is opened before it does."""
+
+    def __init__(self, session: AsyncSession, entry: Entry) -> None:
+        self._session = session
+        self._entry = entry
+
+    async def run(self, query: Query, parameters: dict[str, Any]) -> AsyncResult:
+        """Run ``query`` in an auto-commit transaction."""
+        result = await self._session.run(query, parameters)
+        self._entry.logged_in()
+        return result
+
+    async def begin(self, **options: Any) -> AsyncTransaction:
+        """Begin a transaction, with the driver's ``options``."""
+        transaction = await self._session.begin_transaction(**options)
+        self._entry.logged_in()
+        return transaction
+
+    def cancel(self) -> None:
+        """Drop the connection instead of giving it back."""
+        self._session.cancel()
+
 
 class Pool:
-    """One driver for one database user. An instance belongs to one event loop."""
+    """One driver at a time for one credential; a former one lives until its last call ends.
 
-    def __init__(self, settings: Settings) -> None:
+    An instance belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: CredentialSource | None = None,
+        *,
+        workload: WorkloadTokens | None = None,
+        changed: Callable[[], None] | None = None,
+    ) -> None:
+        """``source`` None is what the settings say. ``changed`` is told of each new credential but the first."""
         self._settings = settings
-        self._driver: AsyncDriver | None = None
-        self._last_use = 0.0
-        self._in_use = 0
+        self._source = source or FixedCredential(settings)
+        self._workload = workload
+        self._changed = changed
+        self._connected: _Connected | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._refused: Known | None = None
+        self._patient_until = 0.0
 
     @asynccontextmanager
-    async def session(self, **options: Any) -> AsyncIterator[AsyncSession]:
-        """A session with the driver's ``options``; no connection is opened before it runs something.
+    async def lease(self, deadline: Deadline, *, database: str | None, **options: Any) -> AsyncIterator[Lease]:
+        """A session on ``database``, or the credential's, with the driver's ``options``.
 
         Raises:
-            DatabaseUnavailable: The settings name no database.
+            DatabaseUnavailable: There is no credential, or the database has refused the one there is.
+            LoginRefused: The database refuses the login; `recover` says whether to try again.
         """
-        driver = self._fresh_driver()
-        self._in_use += 1
-        try:
-            async with driver.session(**options) as session:
-                yield session
-        finally:
-            self._in_use -= 1
-            self._last_use = time.time()
+        while True:
+            connected = await self._ready(deadline)
+            login = await self._login(connected)
+            async with self._entered(connected) as entry:
+                if connected is not self._connected or connected.known == self._refused:
+                    continue
+                if login.token is None:
+                    await asyncio.sleep(max(0.0, connected.quiet_until - time.monotonic()))
+                else:
+                    # The driver logs a connection in again, on the way, where this one is not what it was opened with.
+                    options["auth"] = login.auth
+                try:
+                    there = database or connected.known.credential.database
+                    async with connected.driver.session(database=there, **options) as session:
+                        yield Lease(session, entry)
+                except Neo4jError as error:
+                    if is_login_refused(error) or is_lockout(error):
+                        raise LoginRefused(connected, login, error) from None
+                    raise
+                return
 
-    def _fresh_driver(self) -> AsyncDriver:
+    async def recover(self, refusal: LoginRefused, deadline: Deadline, *, first: bool) -> None:
+        """Prepare another attempt after ``refusal``; ``first`` if it is the first that the call has met.
+
+        Raises:
+            DatabaseUnavailable: Another attempt would be of no use.
+        """
+        connected = refusal.connected
+        if is_lockout(refusal.error):
+            connected.gate.suspect()
+            connected.quiet_until = time.monotonic() + _LOCKOUT_PAUSE
+            if deadline.remaining() < _LOCKOUT_PAUSE + _LAST_WORD:
+                raise explain_lockout()
+            # The likeliest reason is that the password was changed: then to go on with this one prolongs the lockout.
+            with contextlib.suppress(Neo4jM2mError):
+                await self._source.other_than(connected.known, deadline.sooner(_LOCKOUT_PAUSE))
+        elif refusal.login.token is None:
+            if connected.known != self._refused:
+                logger.error("the database refused this server's login: %s", refusal.error.code)
+                self._refused = connected.known
+                self._patient_until = time.monotonic() + _PATIENCE
+        else:
+            connected.auth.refused(refusal.login)
+            if not first:
+                logger.error("the database refused this server's token: %s", refusal.error.code)
+                connected.quiet_until = time.monotonic() + _TOKEN_PAUSE
+                raise explain_refused(connected.known.credential)
+
+    def lost_connection(self) -> None:
+        """A connection broke: the others may be gone, too."""
+        if self._connected is not None:
+            self._connected.gate.suspect()
+
+    async def _ready(self, deadline: Deadline) -> _Connected:
+        """The driver for the credential as it is now."""
+        known = await self._known(deadline)
+        connected = self._connected
         # The wall clock goes on while a function is frozen between two calls or restored from a snapshot; the clock
         # that the driver itself measures by may not.
-        if self._driver is not None and not self._in_use and time.time() - self._last_use > _IDLE_LIMIT:
-            logger.info("nobody used the database for a while; connecting to it anew")
-            self._discard(self._driver)
-            self._driver = None
-        if self._driver is None:
-            settings = self._settings
-            if settings.neo4j_uri is None or settings.neo4j_password is None:
-                raise DatabaseUnavailable(
-                    "This server has no database configured. Its operator must set NEO4J_URI, NEO4J_USERNAME and "
-                    "NEO4J_PASSWORD."
-                )
-            self._driver = AsyncGraphDatabase.driver(
-                settings.neo4j_uri,
-                auth=(settings.neo4j_username, settings.neo4j_password.get_secret_value()),
-                user_agent=_USER_AGENT,
-                telemetry_disabled=True,
-                connection_timeout=settings.connect_timeout,
-                # Bounds the look at a single connection that lay idle, too; `Graph` tries again after it.
-                connection_acquisition_timeout=settings.connect_timeout,
-                liveness_check_timeout=_IDLE_LIMIT,
-                max_connection_pool_size=settings.pool_size,
-                notifications_min_severity=NotificationMinimumSeverity.OFF,
-            )
-        return self._driver
+        idle = (
+            connected is not None
+            and not connected.gate.sessions
+            and connected.last_use
+            and time.time() - connected.last_use > _IDLE_LIMIT
+        )
+        if connected is not None and connected.known == known and not idle:
+            return connected
+        if connected is not None:
+            if connected.known != known:
+                logger.info("the credential has changed; connecting to the database with the new one")
+                if self._changed is not None:
+                    self._changed()
+            else:
+                logger.info("nobody used the database for a while; connecting to it anew")
+            self._retire(connected)
+        self._connected = self._connect(known)
+        return self._connected
+
+    async def _known(self, deadline: Deadline) -> Known:
+        try:
+            known = await self._source.current()
+            if known != self._refused:
+                return known
+            patience = deadline.sooner(max(0.0, self._patient_until - time.monotonic()))
+            other = await self._source.other_than(known, patience.sooner(max(0.0, deadline.remaining() - _LAST_WORD)))
+        except Neo4jM2mError as error:
+            raise explain_no_login(error) from None
+        if other is None:
+            raise explain_refused(known.credential)
+        return other
+
+    async def _login(self, connected: _Connected) -> Login:
+        origin = current_origin()
+        try:
+            login = await connected.auth.login(origin.subject_token if origin else None)
+        except Neo4jM2mError as error:
+            raise explain_no_login(error) from None
+        if login.token is not None and time.monotonic() < connected.quiet_until:
+            raise explain_refused(connected.known.credential)
+        return login
+
+    @asynccontextmanager
+    async def _entered(self, connected: _Connected) -> AsyncIterator[Entry]:
+        try:
+            async with connected.gate.entered() as entry:
+                yield entry
+        finally:
+            connected.last_use = time.time()
+            if connected is not self._connected:
+                self._retire(connected)
+
+    def _connect(self, known: Known) -> _Connected:
+        settings = self._settings
+        auth = database_auth(known.credential.login, self._workload)
+        driver = AsyncGraphDatabase.driver(
+            known.credential.uri,
+            auth=auth.constant,
+            user_agent=_USER_AGENT,
+            telemetry_disabled=True,
+            connection_timeout=settings.connect_timeout,
+            # Bounds the look at a single connection that lay idle, too; `Graph` tries again after it.
+            connection_acquisition_timeout=settings.connect_timeout,
+            liveness_check_timeout=_IDLE_LIMIT,
+            max_connection_pool_size=settings.pool_size,
+            notifications_min_severity=NotificationMinimumSeverity.OFF,
+        )
+        return _Connected(known, driver, auth)
+
+    def _retire(self, connected: _Connected) -> None:
+        """Close a driver that is no longer wanted, or leave that to the last session on it."""
+        if not connected.gate.sessions and not connected.retired:
+            connected.retired = True
+            # Aside: its connections are most likely dead, and no call should wait to find out.
+            task = asyncio.ensure_future(_close(connected.driver))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close the driver and its connections; the next use opens new ones. Never raises."""
-        driver, self._driver = self._driver, None
-        if driver is not None:
-            self._discard(driver)
+        connected, self._connected = self._connected, None
+        if connected is not None:
+            self._retire(connected)
         await asyncio.gather(*self._closing, return_exceptions=True)
-
-    def _discard(self, driver: AsyncDriver) -> None:
-        """Close ``driver`` aside: its connections are most likely dead, and no call should wait to find out."""
-        task = asyncio.ensure_future(_close(driver))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
 
 
 async def _close(driver: AsyncDriver) -> None:

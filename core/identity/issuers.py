@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -26,19 +25,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from core.errors import IssuerError
+from core.fetch import is_loopback
 from core.identity.toml_source import TomlTables, as_list, text_of
 
-__all__ = ["Issuer", "is_loopback", "parse_issuers", "read_issuers"]
+__all__ = ["Issuer", "parse_issuers", "read_issuers"]
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine's own loopback interface, the only place where plain HTTP is safe."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _checked_url(value: str) -> str:

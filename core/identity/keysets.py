@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from core.errors import IssuerUnavailable
-from core.identity.fetch import Fetch, FetchFailed
-from core.identity.issuers import is_loopback
+from core.fetch import Fetch, FetchFailed, is_loopback
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from core.fetch import is_loopback
 from core.http import MCP_PATH, Request
-from core.identity.issuers import Issuer, is_loopback
+from core.identity.issuers import Issuer
 
 __all__ = ["ResourceMetadata", "challenge"]
 

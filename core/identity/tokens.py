@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Forbidden, Unauthenticated
+from core.fetch import Fetch, fetch
 from core.identity.claims import Caller, caller_of
-from core.identity.fetch import Fetch, fetch
 from core.identity.issuers import Issuer
 from core.identity.jws import UnverifiedToken, read_token
 from core.identity.keysets import FRESH_SECONDS, KeySet

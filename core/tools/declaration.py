@@ -47,6 +47,11 @@ class ToolDeclaration:
             annotations=self.annotations,
         )
 
+    @property
+    def takes_cypher(self) -> bool:
+        """Whether its ``query`` is a Cypher statement and its ``params`` the statement's parameters."""
+        return "params" in self.input_schema.get("properties", {})
+
     @cached_property
     def _validator(self) -> Validator:
         return jsonschema.Draft202012Validator(self.input_schema)

@@ -90,7 +90,7 @@ class EmbeddedNeo4j:
         """
         self._data = DataDirectory(default_data_dir() if data_dir is None else data_dir)
         self.data_dir = self._data.path
-        self._wanted_port = port
+        self._wanted_port = port or None
         self._cache_dir = default_cache_dir() if cache_dir is None else cache_dir
         self._console = console
         self._settings = dict(settings or {})

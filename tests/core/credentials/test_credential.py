@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.credentials.credential import parse_credential
+from core.credentials.credential import PasswordLogin, parse_credential
 from core.errors import CredentialError
 
 CANARY = "canary-credential-91d2"
@@ -21,8 +21,10 @@ def test_the_file_that_aura_offers_for_download_is_read_as_it_is() -> None:
     for text in (AURA_FILE, AURA_FILE.replace("\n", "\r\n"), "\ufeff" + AURA_FILE):
         credential = parse_credential(text, source="aura.txt")
         assert credential.uri == "neo4j+s://0a1b2c3d.databases.neo4j.io"
-        assert (credential.username, credential.database) == ("0a1b2c3d", "0a1b2c3d")
-        assert credential.password.get_secret_value() == f"{CANARY}=with/odd+signs"
+        assert credential.database == "0a1b2c3d"
+        assert isinstance(credential.login, PasswordLogin)
+        assert credential.login.username == "0a1b2c3d"
+        assert credential.login.password.get_secret_value() == f"{CANARY}=with/odd+signs"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,8 @@ def test_the_file_that_aura_offers_for_download_is_read_as_it_is() -> None:
 )
 def test_json_is_read_by_either_names(text: str) -> None:
     credential = parse_credential(text, source="secret")
-    assert (credential.uri, credential.username, credential.database) == ("bolt://db", "reader", None)
+    assert isinstance(credential.login, PasswordLogin)
+    assert (credential.uri, credential.login.username, credential.database) == ("bolt://db", "reader", None)
 
 
 @pytest.mark.parametrize(

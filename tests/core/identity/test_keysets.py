@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from core.errors import IssuerUnavailable
-from core.identity.fetch import FetchFailed
+from core.fetch import FetchFailed
 from core.identity.keysets import KeySet, metadata_urls, parse_keys
 from local.issuer.keys import SigningKey, SigningKeys
 

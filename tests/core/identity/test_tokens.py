@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
-from core.identity.fetch import FetchFailed, fetch
+from core.fetch import FetchFailed, fetch
 from core.identity.issuers import Issuer as Accepted
 from core.identity.issuers import parse_issuers
 from core.identity.tokens import TokenVerifier

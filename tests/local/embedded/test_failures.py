@@ -82,3 +82,7 @@ def test_a_data_directory_that_cannot_be_used_is_an_error_that_names_it(tmp_path
 def test_every_error_is_one_that_a_command_shows_to_a_person() -> None:
     classes = (DatabaseGone, DataDirectoryLocked, DataDirectoryUnusable, LoginRefused, PortConflict, StartFailed)
     assert all(issubclass(error, LocalError) for error in classes)
+
+
+def test_port_0_is_any_that_is_free(tmp_path: Path) -> None:
+    assert EmbeddedNeo4j(tmp_path, port=0, console=QUIET)._wanted_port is None

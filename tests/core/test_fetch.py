@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from core.identity.fetch import SIZE_LIMIT, FetchFailed, fetch
+from core.fetch import SIZE_LIMIT, FetchFailed, fetch
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ async def test_what_is_not_https_or_does_not_answer_is_an_error(url: str) -> Non
 
 
 async def test_an_issuer_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.identity.fetch.TIMEOUT", 0.2)
+    monkeypatch.setattr("core.fetch.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         with pytest.raises(FetchFailed):

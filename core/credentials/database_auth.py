@@ -1,0 +1,154 @@
+"""What is presented to the database: a password, a key, or a bearer token that is kept fresh.
+
+The caller's own token is never passed on; the specification forbids it
+(https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization#access-token-privilege-restriction ):
+on behalf of a user, it is exchanged for one that is addressed to the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from neo4j import Auth, basic_auth, bearer_auth, custom_auth
+from pydantic import SecretStr
+
+from core.credentials.credential import (
+    ApiKeyLogin,
+    ClientCredentials,
+    LoginMethod,
+    OnBehalfOf,
+    PasswordLogin,
+)
+from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
+from core.errors import TokenRefused
+from core.refreshed import Refreshed
+
+__all__ = ["DatabaseAuth", "Login", "WorkloadTokens", "database_auth"]
+
+WorkloadTokens = Callable[[str | None], Awaitable[AccessToken]]
+"""Gives a token of this server's own identity on its platform, for a scope.
+
+It asks the platform at every call, and raises `TokenUnavailable` or `TokenRefused`.
+"""
+
+_EXCHANGES_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What one session presents. ``token`` is None where it is the same for as long as the credential is."""
+
+    auth: Auth
+    token: AccessToken | None = None
+
+
+class DatabaseAuth(Protocol):
+    """One way to log in, for one credential. An instance belongs to one event loop.
+
+    ``constant`` is what every connection presents; None where it depends on the time or on the caller.
+    """
+
+    constant: Auth | None
+
+    async def login(self, subject_token: SecretStr | None) -> Login:
+        """What to present now. ``subject_token`` is what the caller came with.
+
+        Raises:
+            TokenUnavailable: It needs a token, and none can be had.
+        """
+
+    def refused(self, login: Login) -> None:
+        """The database has refused ``login``: it is not to be presented again."""
+
+
+def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -> DatabaseAuth:
+    """The way to log in that ``method`` describes; ``workload`` is the platform's issuer, where there is one."""
+    if isinstance(method, PasswordLogin):
+        return _Constant(basic_auth(method.username, method.password.get_secret_value()))
+    if isinstance(method, ApiKeyLogin):
+        key = method.api_key.get_secret_value()
+        return _Constant(custom_auth(method.principal, key, method.realm, method.scheme))
+    if isinstance(method, ClientCredentials):
+        return _Token(lambda: by_client_credentials(method), "the token for the database")
+    if isinstance(method, OnBehalfOf):
+        return _Exchange(method)
+    scope = method.scope
+
+    async def own_token() -> AccessToken:
+        if workload is None:
+            raise TokenRefused(
+                "The credential asks for a token of this server's own identity, and it has none here: set "
+                "NEO4J_M2M_WORKLOAD_TOKEN_FILE, or use another way to log in."
+            )
+        return await workload(scope)
+
+    return _Token(own_token, "the token of this server's own identity")
+
+
+class _Constant:
+    """The same at every login. Refused, it is of no use: a new credential has to come."""
+
+    def __init__(self, auth: Auth) -> None:
+        self.constant: Auth | None = auth
+        self._login = Login(auth)
+
+    async def login(self, subject_token: SecretStr | None) -> Login:
+        return self._login
+
+    def refused(self, login: Login) -> None:
+        pass
+
+
+class _Token:
+    """A bearer token, replaced before it ends."""
+
+    constant: Auth | None = None
+
+    def __init__(self, fetch: Callable[[], Awaitable[AccessToken]], what: str) -> None:
+        self._token = Refreshed(fetch, AccessToken.lifetime, what=what)
+
+    async def login(self, subject_token: SecretStr | None) -> Login:
+        token = await self._token.get()
+        return Login(bearer_auth(token.text.get_secret_value()), token)
+
+    def refused(self, login: Login) -> None:
+        if login.token is not None:
+            self._token.forget(login.token)
+
+
+class _Exchange:
+    """A token for each caller, in exchange for the one that he came with."""
+
+    constant: Auth | None = None
+
+    def __init__(self, method: OnBehalfOf) -> None:
+        self._method = method
+        self._users: OrderedDict[str, _Token] = OrderedDict()
+
+    async def login(self, subject_token: SecretStr | None) -> Login:
+        if subject_token is None:
+            raise TokenRefused(
+                "The credential logs in on behalf of users, and this call comes with no user's token to exchange. The "
+                "policy should give such a credential to callers of the kind user_on_behalf only."
+            )
+        return await self._user(subject_token).login(None)
+
+    def refused(self, login: Login) -> None:
+        for token in self._users.values():
+            token.refused(login)
+
+    def _user(self, subject_token: SecretStr) -> _Token:
+        key = hashlib.sha256(subject_token.get_secret_value().encode()).hexdigest()
+        user = self._users.get(key)
+        if user is None:
+            user = self._users[key] = _Token(
+                lambda: by_exchange(self._method, subject_token), "the token on behalf of a user"
+            )
+            if len(self._users) > _EXCHANGES_KEPT:
+                self._users.popitem(last=False)
+        self._users.move_to_end(key)
+        return user

@@ -1,0 +1,91 @@
+"""What a secret store is, to this server: text by name, and errors that say what an operator can do.
+
+Each platform's shim brings one for its own store; `core.credentials.secrets` remembers what they answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from core.errors import Neo4jM2mError
+
+__all__ = [
+    "Secret",
+    "SecretDenied",
+    "SecretError",
+    "SecretMalformed",
+    "SecretNotFound",
+    "SecretStore",
+    "SecretThrottled",
+    "SecretUnreachable",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as the store answered it. ``version`` is the store's own name of this state of it.
+
+    A store without versions gives whatever changes when the secret is written again, or an empty text.
+    """
+
+    name: str
+    text: SecretStr
+    version: str = ""
+
+
+class SecretStore(Protocol):
+    """Where secrets are kept. Implementations must not remember what they answer: each fetch asks the store."""
+
+    async def fetch(self, name: str) -> Secret:
+        """The secret ``name`` as it is now.
+
+        It may take long: whoever calls bounds it in time. It must not block the event loop.
+
+        Raises:
+            SecretError: one of its kinds; ``str(error)`` names the secret and says what an operator can do.
+        """
+
+
+class SecretError(Neo4jM2mError):
+    """A secret cannot be had. The text is for the operator: it names the secret, and quotes nothing of it.
+
+    ``kind`` is the one word for logs and metrics, ``passes`` whether another try may do without anybody's doing.
+    """
+
+    kind = "failed"
+    passes = False
+
+
+class SecretNotFound(SecretError):
+    """There is no such secret, or it was deleted, or has no value yet."""
+
+    kind = "not_found"
+
+
+class SecretDenied(SecretError):
+    """This server's identity may not read the secret, or could not be proved to the store."""
+
+    kind = "denied"
+
+
+class SecretThrottled(SecretError):
+    """The store answers too many questions already."""
+
+    kind = "throttled"
+    passes = True
+
+
+class SecretUnreachable(SecretError):
+    """The store does not answer, or not in time, or with an error of its own."""
+
+    kind = "unreachable"
+    passes = True
+
+
+class SecretMalformed(SecretError):
+    """The secret is there, and what it holds cannot be used."""
+
+    kind = "malformed"

@@ -1,0 +1,66 @@
+"""On whose behalf a statement runs: known to everything that a call does, and told to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from core.identity.principal import Principal
+
+__all__ = ["Origin", "asked_by", "current_origin"]
+
+_LONGEST = 256
+"""Characters of one value that the database is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who called, with which tool, in which request of the platform's.
+
+    ``subject_token`` is what a user's call came with, where the database is logged in to on behalf of users.
+    """
+
+    principal: Principal
+    request_id: str
+    tool: str
+    subject_token: SecretStr | None = field(default=None, repr=False)
+
+    def metadata(self) -> dict[str, str]:
+        """What the transaction says of itself in ``SHOW TRANSACTIONS`` and in the query log.
+
+        Source: https://neo4j.com/docs/operations-manual/current/monitoring/logging/#attach-metadata-tx .
+        A caller cannot change it: no statement that is let through may call ``tx.setMetaData``.
+        """
+        said = {
+            "app": "neo4j-m2m",
+            "principal": self.principal.id,
+            "principal_kind": self.principal.kind,
+            "platform": self.principal.platform,
+            "request_id": self.request_id,
+            "tool": self.tool,
+        }
+        return {name: value[:_LONGEST] for name, value in said.items()}
+
+
+_ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+def current_origin() -> Origin | None:
+    """On whose behalf the running task works; None for what the server does of its own accord, like a health check."""
+    return _ORIGIN.get()
+
+
+@contextmanager
+def asked_by(origin: Origin) -> Iterator[None]:
+    """Whatever runs inside runs on behalf of ``origin``."""
+    token = _ORIGIN.set(origin)
+    try:
+        yield
+    finally:
+        _ORIGIN.reset(token)

@@ -1,0 +1,45 @@
+"""The identity of this process, as a file with a token that somebody keeps fresh, the way Kubernetes projects them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import jwt
+from pydantic import SecretStr
+
+from core.credentials.database_auth import WorkloadTokens
+from core.credentials.token_endpoint import AccessToken
+from core.errors import TokenUnavailable
+
+__all__ = ["tokens_in_file"]
+
+_UNSAID_LIFETIME = 60.0
+"""Seconds after which a token that does not say when it ends is read again."""
+
+
+def tokens_in_file(path: Path) -> WorkloadTokens:
+    """Tokens of this process: whatever stands in the file ``path`` when one is needed; scopes make no difference.
+
+    Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/ (token projection).
+    """
+
+    async def token(scope: str | None) -> AccessToken:
+        try:
+            text = (await asyncio.to_thread(path.read_text, encoding="utf-8")).strip()
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not text:
+            raise TokenUnavailable(f"There is no token in {path}, where this server's own identity should be.")
+        return AccessToken(SecretStr(text), _end(text))
+
+    return token
+
+
+def _end(text: str) -> float:
+    try:
+        end = jwt.decode(text, options={"verify_signature": False}).get("exp")
+    except jwt.PyJWTError:
+        end = None
+    return float(end) if isinstance(end, int | float) else time.time() + _UNSAID_LIFETIME

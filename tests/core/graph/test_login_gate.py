@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+
+from core.graph.login_gate import LoginGate
+
+
+class Watch:
+    """How many sessions try to log in at once, at the most."""
+
+    def __init__(self) -> None:
+        self.trying = self.most = 0
+
+    async def session(self, gate: LoginGate, *, let_in: bool, seconds: float = 0.01) -> None:
+        async with gate.entered() as entry:
+            self.trying += 1
+            self.most = max(self.most, self.trying)
+            await asyncio.sleep(seconds)
+            self.trying -= 1
+            if let_in:
+                entry.logged_in()
+                await asyncio.sleep(seconds)
+
+
+async def test_until_one_is_let_in_one_at_a_time_tries() -> None:
+    gate, watch = LoginGate(), Watch()
+    await asyncio.gather(*(watch.session(gate, let_in=False) for _ in range(8)))
+    assert watch.most == 1
+
+
+async def test_after_one_was_let_in_two_at_a_time_open_connections() -> None:
+    gate, watch = LoginGate(), Watch()
+    await asyncio.gather(*(watch.session(gate, let_in=True) for _ in range(8)))
+    assert watch.most == 2
+
+
+async def test_sessions_for_which_there_are_connections_do_not_wait() -> None:
+    gate, watch = LoginGate(), Watch()
+    await asyncio.gather(*(watch.session(gate, let_in=True, seconds=0.05) for _ in range(6)))
+    watch.most = 0
+    await asyncio.gather(*(watch.session(gate, let_in=True) for _ in range(2)))
+    assert watch.most == 2
+    assert gate.sessions == 0
+
+
+async def test_one_that_gives_up_waiting_leaves_the_turn_to_the_others() -> None:
+    gate = LoginGate()
+    async with gate.entered():
+        waiting = [asyncio.ensure_future(Watch().session(gate, let_in=True)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        waiting[0].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert [task.cancelled() for task in waiting] == [True, False, False]
+    assert gate.sessions == 0
+
+
+async def test_under_suspicion_one_at_a_time_tries_again() -> None:
+    gate, watch = LoginGate(), Watch()
+    async with gate.entered() as held:
+        held.logged_in()
+        gate.suspect()
+        await asyncio.gather(*(watch.session(gate, let_in=False) for _ in range(5)))
+    assert watch.most == 1
