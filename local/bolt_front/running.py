@@ -1,0 +1,98 @@
+"""The door on a port of the loopback interface, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from core.errors import LocalError
+from local.bolt_front.connection import FrontConnection
+from local.bolt_front.rules import Backend, FrontRules, Logins
+
+__all__ = ["RunningBoltFront", "running_bolt_front"]
+
+_START_SECONDS = 10.0
+
+
+class RunningBoltFront:
+    """A door that is open: ``uri`` leads to it, ``logins`` counts who came."""
+
+    def __init__(self, rules: FrontRules, backend: Backend, port: int) -> None:
+        self.rules = rules
+        self.backend = backend
+        self.logins = Logins()
+        self.uri = f"bolt://127.0.0.1:{port}"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    def drop_connections(self) -> None:
+        """Cut every client's connection at once."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut)
+
+    def stop(self) -> None:
+        """Close the door."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _cut(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def run(self, listener: socket.socket, ready: threading.Event) -> None:
+        """Serve on ``listener`` until stopped."""
+        self._loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self._serve, sock=listener)
+        ready.set()
+        await self._stop.wait()
+        server.close()
+        self._cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        self._tasks.add(task)
+        with self.logins.lock:
+            self.logins.connections += 1
+        try:
+            await FrontConnection((reader, writer), self.rules, self.backend, self.logins).serve()
+        except asyncio.CancelledError:
+            # It was told to cut the connection, and asyncio's own callback would take that for a failure.
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+
+@contextlib.contextmanager
+def running_bolt_front(backend: Backend, rules: FrontRules, *, port: int = 0) -> Iterator[RunningBoltFront]:
+    """Keep the door open on ``port`` of the loopback interface, 0 for any that is free, while the context lasts.
+
+    Raises:
+        LocalError: The port is taken, or the door does not open.
+    """
+    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LocalError(f"Port {port} for the Bolt front cannot be had: {error.strerror}.") from None
+        front = RunningBoltFront(rules, backend, listener.getsockname()[1])
+        ready = threading.Event()
+        thread = threading.Thread(
+            target=lambda: asyncio.run(front.run(listener, ready)), name="bolt front", daemon=True
+        )
+        thread.start()
+        if not ready.wait(_START_SECONDS):
+            raise LocalError("The Bolt front did not start.")
+        try:
+            yield front
+        finally:
+            front.stop()
+            thread.join(_START_SECONDS)
