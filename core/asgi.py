@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from core.deadline import Deadline
 from core.http import Application, Request, Response, plain
 
-__all__ = ["AsgiApp"]
+__all__ = ["AsgiApp", "Told"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a platform says of a request: its id, until when it has to be answered, and who calls, if it knows."""
+
+    request_id: str
+    deadline: Deadline | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AsgiApp:
@@ -26,8 +37,10 @@ class AsgiApp:
     A client that goes away while its request is served cancels the work, and with it the statement in the database.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, platform: Callable[[Scope], Told] | None = None) -> None:
+        """``platform`` finds in a scope what the platform says of the request, where it says something."""
         self._application = application
+        self._platform = platform or (lambda scope: Told(str(uuid.uuid4())))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request.
@@ -46,7 +59,7 @@ class AsgiApp:
             return
         if body is None:
             return
-        work = self._application.handle(_request(scope, body))
+        work = self._application.handle(_request(scope, body, self._platform(scope)))
         # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
         try:
             response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
@@ -57,9 +70,16 @@ class AsgiApp:
             await _send(send, response)
 
 
-def _request(scope: Scope, body: bytes) -> Request:
-    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
-    return Request(method=scope["method"], path=scope["path"], headers=headers, body=body, request_id=str(uuid.uuid4()))
+def _request(scope: Scope, body: bytes, told: Told) -> Request:
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
+        body=body,
+        request_id=told.request_id,
+        deadline=told.deadline,
+        facts=told.facts,
+    )
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:

@@ -8,9 +8,9 @@ after it, so that the same code serves a function that is frozen between two cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -46,7 +46,8 @@ class Request:
 
     ``headers`` are the raw pairs, names in lower case, duplicates kept: a header sent twice is told from one sent once.
     ``body`` may end one byte past the body limit; the rest of a longer one need not be read.
-    ``request_id`` is the platform's id of the request; ``deadline`` comes from the platform where it has one.
+    ``request_id`` is the platform's id of the request; ``deadline`` comes from the platform where it has one. ``facts``
+    is what the platform itself says of the request: no client can put anything there.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Request:
     body: bytes
     request_id: str
     deadline: Deadline | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of the header ``name`` (lower case), or None."""
@@ -110,9 +112,11 @@ class Application:
         self.settings = settings
         self.server = build_server(tools)
         self.audit = AuditTrail(audit, statements=settings.audit_statements)
-        self._views = Views(settings, secrets, workload=workload, changed=self._credential_changed)
+        self._secrets = secrets
+        self._workload = workload
+        self._views = self._new_views()
         self._authenticate = authenticate
-        self._grant_for = grant_for
+        self.grant_for = grant_for
         self._subject_token = subject_token
         self._allowed_hosts = allowed_hosts
         self._health = Health(self._views)
@@ -148,7 +152,7 @@ class Application:
                 line.no_call()
             return principal
         line.caller(principal)
-        grant = self._grant_for(principal)
+        grant = self.grant_for(principal)
         if grant is None:
             return plain(403, "No rule of this server's policy admits you. Its operator can change that.")
         line.granted(grant)
@@ -190,6 +194,14 @@ class Application:
 
     def _credential_changed(self, name: str | None) -> None:
         self.audit.event("credential_changed", credential=name or "default")
+
+    def _new_views(self) -> Views:
+        return Views(self.settings, self._secrets, workload=self._workload, changed=self._credential_changed)
+
+    def forget(self) -> None:
+        """Begin anew, without connections and without anything remembered: for a process restored from a snapshot."""
+        self._views = self._new_views()
+        self._health = Health(self._views)
 
     async def close(self) -> None:
         """Close the connections to the database; the next call opens new ones."""

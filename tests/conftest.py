@@ -12,10 +12,31 @@ from core.settings import Settings
 from local.console import Console
 from local.embedded import EmbeddedNeo4j
 from local.sample import load_sample
+from tests.canaries import WATCH, watch_the_log
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    watch_the_log()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, text in report.sections:
+        WATCH.look(text, f"{name} of {report.nodeid.partition('[')[0]}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"looked for secrets in {WATCH.texts:,} log lines and outputs")
+    for found in sorted(set(WATCH.found)):
+        terminalreporter.write_line(f"a secret shows: {found}", red=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI a test that is skipped has failed: nothing that this suite needs may be missing there."""
+    """In CI a test that is skipped has failed: nothing that this suite needs may be missing there.
+
+    A secret that shows in anything that the suite put out is a failure everywhere.
+    """
+    if WATCH.found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

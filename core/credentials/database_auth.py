@@ -8,6 +8,7 @@ on behalf of a user, it is exchanged for one that is addressed to the database.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ from core.credentials.credential import (
     PasswordLogin,
 )
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
-from core.errors import TokenRefused
+from core.errors import Neo4jM2mError, TokenRefused
 from core.refreshed import Refreshed
 
-__all__ = ["DatabaseAuth", "Login", "WorkloadTokens", "database_auth"]
+__all__ = ["DatabaseAuth", "Login", "StillRefused", "WorkloadTokens", "database_auth"]
 
 WorkloadTokens = Callable[[str | None], Awaitable[AccessToken]]
 """Gives a token of this server's own identity on its platform, for a scope.
@@ -37,6 +38,13 @@ It asks the platform at every call, and raises `TokenUnavailable` or `TokenRefus
 
 _EXCHANGES_KEPT = 256
 
+_QUIET_SECONDS = 30.0
+"""For how long no token is presented after the database has refused two in a row."""
+
+
+class StillRefused(Neo4jM2mError):
+    """The database has refused what would be presented now, not long ago."""
+
 
 @dataclass(frozen=True, slots=True)
 class Login:
@@ -44,6 +52,7 @@ class Login:
 
     auth: Auth
     token: AccessToken | None = None
+    issued_by: _Token | None = None
 
 
 class DatabaseAuth(Protocol):
@@ -59,10 +68,14 @@ class DatabaseAuth(Protocol):
 
         Raises:
             TokenUnavailable: It needs a token, and none can be had.
+            StillRefused: The database has refused the last ones.
         """
 
-    def refused(self, login: Login) -> None:
-        """The database has refused ``login``: it is not to be presented again."""
+    def refused(self, login: Login, *, again: bool) -> None:
+        """The database has refused ``login``: it is not to be presented again.
+
+        ``again`` if it has refused the one before, too: then there is no sense in a third one soon.
+        """
 
 
 def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -> DatabaseAuth:
@@ -99,7 +112,7 @@ class _Constant:
     async def login(self, subject_token: SecretStr | None) -> Login:
         return self._login
 
-    def refused(self, login: Login) -> None:
+    def refused(self, login: Login, *, again: bool) -> None:
         pass
 
 
@@ -110,14 +123,19 @@ class _Token:
 
     def __init__(self, fetch: Callable[[], Awaitable[AccessToken]], what: str) -> None:
         self._token = Refreshed(fetch, AccessToken.lifetime, what=what)
+        self._quiet_until = 0.0
 
     async def login(self, subject_token: SecretStr | None) -> Login:
+        if time.monotonic() < self._quiet_until:
+            raise StillRefused
         token = await self._token.get()
-        return Login(bearer_auth(token.text.get_secret_value()), token)
+        return Login(bearer_auth(token.text.get_secret_value()), token, self)
 
-    def refused(self, login: Login) -> None:
+    def refused(self, login: Login, *, again: bool) -> None:
         if login.token is not None:
             self._token.forget(login.token)
+        if again:
+            self._quiet_until = time.monotonic() + _QUIET_SECONDS
 
 
 class _Exchange:
@@ -137,9 +155,9 @@ class _Exchange:
             )
         return await self._user(subject_token).login(None)
 
-    def refused(self, login: Login) -> None:
-        for token in self._users.values():
-            token.refused(login)
+    def refused(self, login: Login, *, again: bool) -> None:
+        if login.issued_by is not None:
+            login.issued_by.refused(login, again=again)
 
     def _user(self, subject_token: SecretStr) -> _Token:
         key = hashlib.sha256(subject_token.get_secret_value().encode()).hexdigest()

@@ -53,9 +53,15 @@ class FixedCredential:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._known: Known | None = None
 
     async def current(self) -> Known:
         """As `CredentialSource.current`."""
+        if self._known is None:
+            self._known = self._read()
+        return self._known
+
+    def _read(self) -> Known:
         settings = self._settings
         if settings.neo4j_uri is None or (settings.database_auth == "basic" and settings.neo4j_password is None):
             raise SettingsError(
@@ -147,11 +153,14 @@ class Credentials:
         }
 
 
-class _Missing(FixedCredential):
+class _Missing:
     """Stands for a credential that was named where there is no store."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+
+    async def other_than(self, known: Known, patience: Deadline) -> Known | None:
+        return None
 
     async def current(self) -> Known:
         raise SecretNotFound(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from neo4j import AsyncGraphDatabase, NotificationMinimumSeverity
 from neo4j.exceptions import DriverError, Neo4jError
 
-from core.credentials.database_auth import DatabaseAuth, Login, WorkloadTokens, database_auth
+from core.credentials.database_auth import DatabaseAuth, Login, StillRefused, WorkloadTokens, database_auth
 from core.credentials.sources import CredentialSource, FixedCredential, Known
 from core.errors import Neo4jM2mError
 from core.graph.login_gate import Entry, LoginGate
@@ -57,9 +57,6 @@ _LAST_WORD = 0.3
 
 _LOCKOUT_PAUSE = 1.5
 """Seconds between two attempts while the database locks the user out; it does so for five by default."""
-
-_TOKEN_PAUSE = 30.0
-"""Seconds for which no token is tried after the database has refused two in a row."""
 
 
 @dataclass(eq=False)
@@ -183,10 +180,9 @@ class Pool:
                 self._refused = connected.known
                 self._patient_until = time.monotonic() + _PATIENCE
         else:
-            connected.auth.refused(refusal.login)
+            connected.auth.refused(refusal.login, again=not first)
             if not first:
                 logger.error("the database refused this server's token: %s", refusal.error.code)
-                connected.quiet_until = time.monotonic() + _TOKEN_PAUSE
                 raise explain_refused(connected.known.credential)
 
     def lost_connection(self) -> None:
@@ -235,12 +231,11 @@ class Pool:
     async def _login(self, connected: _Connected) -> Login:
         origin = current_origin()
         try:
-            login = await connected.auth.login(origin.subject_token if origin else None)
+            return await connected.auth.login(origin.subject_token if origin else None)
+        except StillRefused:
+            raise explain_refused(connected.known.credential) from None
         except Neo4jM2mError as error:
             raise explain_no_login(error) from None
-        if login.token is not None and time.monotonic() < connected.quiet_until:
-            raise explain_refused(connected.known.credential)
-        return login
 
     @asynccontextmanager
     async def _entered(self, connected: _Connected) -> AsyncIterator[Entry]:

@@ -7,7 +7,9 @@ from typing import Literal
 
 __all__ = ["LOCAL_PRINCIPAL", "Principal", "PrincipalKind"]
 
-PrincipalKind = Literal["managed_identity", "service_principal", "iam_role", "api_key", "user_on_behalf", "local"]
+PrincipalKind = Literal[
+    "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "local"
+]
 
 
 @dataclass(frozen=True, slots=True)

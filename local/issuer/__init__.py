@@ -7,8 +7,9 @@ Cognito and Databricks, which is all that matters here, would have to be written
 
 from local.issuer.app import IssuerApp
 from local.issuer.clients import Client, Resource
+from local.issuer.delegation import User
 from local.issuer.issuer import Issuer
 from local.issuer.keys import SigningKeys
 from local.issuer.running import RunningIssuer, running_issuer
 
-__all__ = ["Client", "Issuer", "IssuerApp", "Resource", "RunningIssuer", "SigningKeys", "running_issuer"]
+__all__ = ["Client", "Issuer", "IssuerApp", "Resource", "RunningIssuer", "SigningKeys", "User", "running_issuer"]

@@ -23,11 +23,17 @@ _Answer = tuple[int, dict[str, str], dict[str, Any]]
 
 
 class IssuerApp:
-    """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count."""
+    """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count.
+
+    ``grants`` has the grant type of every token that was asked for. The next token requests are answered with the
+    statuses in ``failures``, as an issuer does that is in trouble.
+    """
 
     def __init__(self, issuer: Issuer) -> None:
         self.issuer = issuer
         self.requests: list[tuple[str, str]] = []
+        self.grants: list[str] = []
+        self.failures: list[int] = []
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request.
@@ -61,8 +67,11 @@ class IssuerApp:
         if scope["method"] != "POST":
             return 405, {"allow": "POST"}, {"error": "invalid_request"}
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if self.failures:
+            return self.failures.pop(0), {"retry-after": "1"}, {"error": "temporarily_unavailable"}
         try:
             form = _form(headers.get("content-type", ""), await _body(receive))
+            self.grants.append(form.get("grant_type", ""))
             audiences = self.issuer.assertion_audiences()
             client = self.issuer.authentication.client_of(form, headers.get("authorization"), audiences)
             return 200, _NO_STORE, self.issuer.answer(client, form, version)

@@ -45,7 +45,9 @@ class Resource:
 class Client:
     """A registered application, with a secret, or with the public key (PEM) of its assertions, or with both.
 
-    ``scopes`` are the scopes that it may ask for, in Entra's shape the application roles that it has.
+    ``scopes`` are the scopes that it may ask for, in Entra's shape the application roles that it has. ``serves`` names
+    the resources that it is, as tokens name them: a user's token for one of these it may exchange for one that is
+    addressed to one of ``may_ask_for``, which are identifiers.
     """
 
     id: str
@@ -55,6 +57,8 @@ class Client:
     object_id: str = ""
     name: str = ""
     managed_identity: str | None = None
+    serves: frozenset[str] = frozenset()
+    may_ask_for: frozenset[str] = frozenset()
 
 
 class ClientAuthentication:

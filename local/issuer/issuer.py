@@ -8,10 +8,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jwt
+
 from local.issuer.clients import Client, ClientAuthentication, OAuthError, Resource
+from local.issuer.delegation import (
+    JWT_BEARER,
+    TOKEN_EXCHANGE,
+    User,
+    exchange,
+    on_behalf_of,
+    password_grant,
+    user_claims,
+)
 from local.issuer.keys import Algorithm, SigningKeys
 
 __all__ = ["Issuer", "Shape"]
+
+Grant = Callable[["Issuer", Client, dict[str, str], int], dict[str, Any]]
+"""Answers a token request of a client at a version of the token endpoint, or raises `OAuthError`."""
 
 Shape = Literal["entra", "cognito", "databricks", "oidc"]
 
@@ -29,6 +43,7 @@ class _Endpoints:
 class Issuer:
     """One issuer. ``tenant`` is Entra's tenant, Cognito's user pool; the other shapes have none.
 
+    ``users`` are the people whose tokens it issues, in the shapes entra and oidc to whoever has their password, too.
     ``resources`` are what it issues tokens for; the first is taken where a client names none and the shape lets it.
     ``url`` is its origin, known once it is served.
     """
@@ -39,6 +54,7 @@ class Issuer:
         clients: Iterable[Client],
         resources: Iterable[Resource],
         *,
+        users: Iterable[User] = (),
         tenant: str = "9122040d-6c67-4c5b-b112-36a304b66dad",
         algorithm: Algorithm = "RS256",
         lifetime: int = 3600,
@@ -47,6 +63,7 @@ class Issuer:
         self.shape = shape
         self.clients = tuple(clients)
         self.resources = tuple(resources)
+        self.users = tuple(users)
         self.tenant = tenant
         self.lifetime = lifetime
         self.keys = SigningKeys(algorithm)
@@ -101,7 +118,7 @@ class Issuer:
             "token_endpoint": self.url + face.token,
             "jwks_uri": self.url + face.keys,
             "response_types_supported": ["code"],
-            "grant_types_supported": ["client_credentials"],
+            "grant_types_supported": ["client_credentials", *self._delegated],
             "subject_types_supported": ["pairwise" if self.shape == "entra" else "public"],
             "id_token_signing_alg_values_supported": [self.keys.current.algorithm],
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
@@ -124,21 +141,59 @@ class Issuer:
         return tuple(self.url + path for face in self._by_path for path in (face.issuer, face.token))
 
     def answer(self, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
-        """The token response to a client-credentials request of ``client`` (RFC 6749 section 4.4).
+        """The token response to a request of ``client``, by the grant that it names.
 
         Raises:
             OAuthError: What it asks for does not exist, or it may not have it.
         """
-        if form.get("grant_type") != "client_credentials":
-            code = "unsupported_grant_type" if form.get("grant_type") else "invalid_request"
+        asked = form.get("grant_type", "")
+        delegated = self._delegated.get(asked)
+        if delegated is not None:
+            return delegated(self, client, form, version)
+        if asked != "client_credentials":
+            code = "unsupported_grant_type" if asked else "invalid_request"
             raise OAuthError(code, "The grant type is not client_credentials.")
-        if self.shape == "entra":
-            resource, scopes = self._entra_request(form, version), client.scopes
-        else:
-            resource, scopes = self._resource(form), self._granted(client, form)
-        token = self.sign(self.claims(client, resource, scopes))
-        response = {"token_type": "Bearer", "expires_in": self.lifetime, "access_token": token}
+        resource = self.resource_asked_for(form, version)
+        scopes = client.scopes if self.shape == "entra" else self._granted(client, form)
+        return self.response(self.claims(client, resource, scopes), scopes)
+
+    @property
+    def _delegated(self) -> dict[str, Grant]:
+        """The grants for users, which are there where users are."""
+        grants: dict[Shape, dict[str, Grant]] = {
+            "entra": {"password": password_grant, JWT_BEARER: on_behalf_of},
+            "oidc": {"password": password_grant, TOKEN_EXCHANGE: exchange},
+        }
+        return grants.get(self.shape, {}) if self.users else {}
+
+    def response(self, claims: dict[str, Any], scopes: Iterable[str]) -> dict[str, Any]:
+        """The token response with a token of ``claims`` (RFC 6749 section 5.1)."""
+        lifetime = claims["exp"] - claims["iat"]
+        response = {"token_type": "Bearer", "expires_in": lifetime, "access_token": self.sign(claims)}
         return response if self.shape == "entra" else {**response, "scope": " ".join(sorted(scopes))}
+
+    def verified(self, token: str) -> dict[str, Any]:
+        """The claims of ``token``, if it is one of this issuer's own that has not ended.
+
+        Raises:
+            jwt.PyJWTError: It is not.
+        """
+        key = self.keys.public(jwt.get_unverified_header(token).get("kid"))
+        options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        claims: dict[str, Any] = jwt.decode(token, key, algorithms=["RS256", "ES256"], options=options)
+        if claims.get("iss") not in self.issuers:
+            raise jwt.InvalidIssuerError("another issuer")
+        if claims["exp"] <= self._clock():
+            raise jwt.ExpiredSignatureError("over")
+        return claims
+
+    def resource_asked_for(self, form: dict[str, str], version: int) -> Resource:
+        """The resource that a token request names, in the way of the shape.
+
+        Raises:
+            OAuthError: There is none of that name.
+        """
+        return self._entra_request(form, version) if self.shape == "entra" else self._resource(form)
 
     def _entra_request(self, form: dict[str, str], version: int) -> Resource:
         """Entra's first version names a ``resource``, its second one writes ``RESOURCE/.default`` as the scope."""
@@ -194,6 +249,13 @@ class Issuer:
         """``claims`` as a token of this issuer, for tests that forge; no request reaches it with claims of its own."""
         types = {"entra": "JWT", "cognito": None, "databricks": "at+jwt", "oidc": "at+jwt"}
         return self.keys.current.sign(claims, {"typ": types[self.shape], **headers})
+
+    def user_token(self, for_client: str, user: str, /, **changed: Any) -> str:
+        """A token for a user of a client, as `token` has them."""
+        client = next(client for client in self.clients if client.id == for_client)
+        person = next(person for person in self.users if person.name == user)
+        claims = user_claims(self, client, person, self.resources[0], person.scopes) | changed
+        return self.sign({name: value for name, value in claims.items() if value is not None})
 
     def token(self, for_client: str, /, **changed: Any) -> str:
         """A token for a client as the endpoint would issue it, with ``changed`` claims; None removes one."""

@@ -65,6 +65,17 @@ class SigningKeys:
             self._keys = (*(self._keys[-keep:] if keep else ()), new)
         return new
 
+    def public(self, kid: object) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey:
+        """The public part of the published key ``kid``.
+
+        Raises:
+            jwt.InvalidKeyError: There is none.
+        """
+        for key in self._keys:
+            if key.kid == kid:
+                return key.private.public_key()
+        raise jwt.InvalidKeyError("no such key")
+
     def document(self) -> dict[str, Any]:
         """The JWK set (RFC 7517 section 5)."""
         return {"keys": [key.jwk for key in self._keys]}

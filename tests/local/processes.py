@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.canaries import WATCH
+
 
 @dataclass
 class Command:
@@ -68,13 +70,14 @@ def running(*arguments: str, environ: Mapping[str, str], ready_within: float = 6
                 process.kill()
         listener.join(10)
         reader.join(10)
+        WATCH.look("".join((*lines, *command.said)), f"what {' '.join(arguments[:2])} says")
         process.stdout.close()
         process.stderr.close()
 
 
 def finished(*arguments: str, environ: Mapping[str, str], seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """The command, run to its end."""
-    return subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "local.cli", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -83,3 +86,5 @@ def finished(*arguments: str, environ: Mapping[str, str], seconds: float = 60) -
         timeout=seconds,
         check=False,
     )
+    WATCH.look(ended.stdout + ended.stderr, f"what {' '.join(arguments[:2])} says")
+    return ended

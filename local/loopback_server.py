@@ -1,0 +1,56 @@
+"""An ASGI app on a port of the loopback interface, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from core.errors import LocalError
+
+__all__ = ["served"]
+
+_START_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def served(app: Any, *, name: str, port: int = 0, bound: Callable[[str], None] | None = None) -> Iterator[str]:
+    """Serve ``app`` on ``port`` of the loopback interface, 0 for any that is free, while the context lasts.
+
+    Yields its origin, such as ``http://127.0.0.1:49152``; ``bound`` is told it before the first request can come.
+    ``name`` is what errors call the app.
+
+    Raises:
+        LocalError: The port is taken, or the server does not start.
+    """
+    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LocalError(f"Port {port} for {name} cannot be had: {error.strerror}.") from None
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        if bound is not None:
+            bound(url)
+        config = uvicorn.Config(
+            app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if not server.started:
+            raise LocalError(f"The server of {name} did not start.")
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(_START_SECONDS)
