@@ -11,5 +11,16 @@ from local.issuer.delegation import User
 from local.issuer.issuer import Issuer
 from local.issuer.keys import SigningKeys
 from local.issuer.running import RunningIssuer, running_issuer
+from local.issuer.trouble import Trouble
 
-__all__ = ["Client", "Issuer", "IssuerApp", "Resource", "RunningIssuer", "SigningKeys", "User", "running_issuer"]
+__all__ = [
+    "Client",
+    "Issuer",
+    "IssuerApp",
+    "Resource",
+    "RunningIssuer",
+    "SigningKeys",
+    "Trouble",
+    "User",
+    "running_issuer",
+]

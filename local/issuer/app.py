@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from local.issuer.clients import OAuthError
+from local.issuer.entra_errors import EntraError
 from local.issuer.issuer import Issuer
+from local.issuer.trouble import Trouble, Troubles
 
 __all__ = ["IssuerApp"]
 
@@ -19,14 +23,16 @@ Send = Callable[[Message], Awaitable[None]]
 _BODY_LIMIT = 65_536
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
-_Answer = tuple[int, dict[str, str], dict[str, Any]]
+_Answer = tuple[int, dict[str, str], dict[str, Any] | str]
+"""The status, the headers, and a JSON document or a page."""
 
 
 class IssuerApp:
     """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count.
 
     ``grants`` has the grant type of every token that was asked for. The next token requests are answered with the
-    statuses in ``failures``, as an issuer does that is in trouble.
+    statuses in ``failures``, as an issuer does that is in trouble, and are not counted in ``grants``. ``troubles`` does
+    more: requests that it befalls are counted. All of these may be read and changed while requests are served.
     """
 
     def __init__(self, issuer: Issuer) -> None:
@@ -34,6 +40,11 @@ class IssuerApp:
         self.requests: list[tuple[str, str]] = []
         self.grants: list[str] = []
         self.failures: list[int] = []
+        self.troubles = Troubles()
+
+    def grant_counts(self) -> Counter[str]:
+        """How many tokens were asked for by each grant type until now, with success or without."""
+        return Counter(self.grants.copy())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request.
@@ -45,8 +56,13 @@ class IssuerApp:
             raise RuntimeError(f"the issuer serves http only, not {scope['type']}")
         self.requests.append((scope["method"], scope["path"]))
         status, headers, document = await self._answer(scope, receive)
-        body = json.dumps(document).encode()
-        headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        page = isinstance(document, str)
+        body = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+        headers = {
+            "content-type": "text/html" if page else "application/json",
+            "content-length": str(len(body)),
+            **headers,
+        }
         encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
@@ -72,6 +88,11 @@ class IssuerApp:
         try:
             form = _form(headers.get("content-type", ""), await _body(receive))
             self.grants.append(form.get("grant_type", ""))
+            trouble = self.troubles.take()
+            if trouble is not None:
+                await asyncio.sleep(trouble.seconds)
+                if trouble.status is not None:
+                    return self._in_trouble(trouble.status, trouble)
             audiences = self.issuer.assertion_audiences()
             client = self.issuer.authentication.client_of(form, headers.get("authorization"), audiences)
             return 200, _NO_STORE, self.issuer.answer(client, form, version)
@@ -80,7 +101,21 @@ class IssuerApp:
             if error.status == 401:
                 # RFC 6749 section 5.2: the scheme that the client tried, or else the one that there is.
                 refusal["www-authenticate"] = 'Basic realm="token endpoint"'
-            return error.status, refusal, {"error": error.code, "error_description": str(error)}
+            return error.status, refusal, _refusal(error)
+
+    def _in_trouble(self, status: int, trouble: Trouble) -> _Answer:
+        """What a fault answers: a gateway's page, or, where it is overload, a JSON document that says so."""
+        headers = {} if trouble.retry_after is None else {"retry-after": str(trouble.retry_after)}
+        if status not in (429, 503):
+            return status, headers, f"<html><body><h1>{status}</h1></body></html>"
+        text = "A transient error has occurred. Please try again."
+        if self.issuer.shape == "entra":
+            return status, headers, _refusal(EntraError(90033, text, "temporarily_unavailable"))
+        return status, headers, _refusal(OAuthError("temporarily_unavailable", text))
+
+
+def _refusal(error: OAuthError) -> dict[str, Any]:
+    return {"error": error.code, "error_description": str(error), **error.details}
 
 
 async def _body(receive: Receive) -> bytes:

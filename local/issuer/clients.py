@@ -8,7 +8,8 @@ import hmac
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import unquote_plus
 
 import jwt
@@ -23,13 +24,17 @@ _LEEWAY = 30
 
 
 class OAuthError(Exception):
-    """A refusal as RFC 6749 section 5.2 has it: a code, a status, and words for the person who reads them."""
+    """A refusal as RFC 6749 section 5.2 has it: a code, a status, and words for the person who reads them.
+
+    ``details`` are further members of the answer.
+    """
 
     def __init__(self, code: str, description: str, status: int = 400, *, basic: bool = False) -> None:
         super().__init__(description)
         self.code = code
         self.status = status
         self.basic = basic
+        self.details: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class Client:
 
     ``scopes`` are the scopes that it may ask for, in Entra's shape the application roles that it has. ``serves`` names
     the resources that it is, as tokens name them: a user's token for one of these it may exchange for one that is
-    addressed to one of ``may_ask_for``, which are identifiers.
+    addressed to one of ``may_ask_for``, which are identifiers. By default it may exchange nothing, but in Entra's shape
+    a client also serves its own id and the resource whose ``app_id`` that is. Tokens of its own, and of users whose
+    password it has, it may ask for whatever these say.
     """
 
     id: str
@@ -69,6 +76,29 @@ class ClientAuthentication:
         self._clock = clock
         self._lock = threading.Lock()
         self._spent: dict[tuple[str, str], float] = {}
+        self._older_secrets: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """The clients as they are now."""
+        return tuple(self._clients.values())
+
+    def rotate_secret(self, client_id: str, new_secret: str, *, keep_old: bool = False) -> None:
+        """Let the client prove itself with ``new_secret``, and with the old ones only if they are kept.
+
+        Raises:
+            LookupError: There is no such client.
+            ValueError: The new secret is empty.
+        """
+        if not new_secret:
+            raise ValueError("a client's secret cannot be empty")
+        with self._lock:
+            client = self._clients.get(client_id)
+            if client is None:
+                raise LookupError(f"there is no client {client_id}")
+            older = self._older_secrets.get(client_id, ())
+            self._older_secrets[client_id] = (*older, client.secret or "") if keep_old else ()
+            self._clients = {**self._clients, client_id: replace(client, secret=new_secret)}
 
     def client_of(self, form: dict[str, str], authorization: str | None, audiences: tuple[str, ...]) -> Client:
         """The client that the request proves to be of; an assertion must be for one of ``audiences``.
@@ -96,11 +126,10 @@ class ClientAuthentication:
         client = self._clients.get(unquote_plus(id_)) if colon else None
         return self._by_secret(client, unquote_plus(secret), basic=True)
 
-    @staticmethod
-    def _by_secret(client: Client | None, secret: str, *, basic: bool) -> Client:
-        expected = client.secret if client is not None else None
-        fits = hmac.compare_digest((expected or "").encode(), secret.encode())
-        if client is None or not expected or not fits:
+    def _by_secret(self, client: Client | None, secret: str, *, basic: bool) -> Client:
+        accepted = (client.secret or "", *self._older_secrets.get(client.id, ())) if client is not None else ("",)
+        fits = [bool(one) and hmac.compare_digest(one.encode(), secret.encode()) for one in accepted]
+        if client is None or not any(fits):
             raise OAuthError("invalid_client", "The client is unknown, or its secret is wrong.", 401, basic=basic)
         return client
 

@@ -8,19 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import jwt
-
 from local.issuer.clients import Client, ClientAuthentication, OAuthError, Resource
-from local.issuer.delegation import (
-    JWT_BEARER,
-    TOKEN_EXCHANGE,
-    User,
-    exchange,
-    on_behalf_of,
-    password_grant,
-    user_claims,
-)
+from local.issuer.delegation import JWT_BEARER, TOKEN_EXCHANGE, User, password_grant, user_claims
+from local.issuer.exchange import exchange, on_behalf_of
 from local.issuer.keys import Algorithm, SigningKeys
+from local.issuer.subject_tokens import verified_claims
 
 __all__ = ["Issuer", "Shape"]
 
@@ -45,7 +37,8 @@ class Issuer:
 
     ``users`` are the people whose tokens it issues, in the shapes entra and oidc to whoever has their password, too.
     ``resources`` are what it issues tokens for; the first is taken where a client names none and the shape lets it.
-    ``url`` is its origin, known once it is served.
+    ``lifetime`` is that of its tokens in seconds; it may be changed while requests are served. ``url`` is its origin,
+    known once it is served.
     """
 
     def __init__(
@@ -61,13 +54,12 @@ class Issuer:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.shape = shape
-        self.clients = tuple(clients)
         self.resources = tuple(resources)
         self.users = tuple(users)
         self.tenant = tenant
         self.lifetime = lifetime
         self.keys = SigningKeys(algorithm)
-        self.authentication = ClientAuthentication(self.clients, clock)
+        self.authentication = ClientAuthentication(tuple(clients), clock)
         self.url = ""
         self._clock = clock
         self._by_path = self._endpoints()
@@ -95,6 +87,15 @@ class Issuer:
             "oidc": (_Endpoints("", (openid, oauth), "/token", "/jwks.json"),),
         }
         return faces[self.shape]
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """The clients that it knows, with the secrets that they have now."""
+        return self.authentication.clients
+
+    def rotate_secret(self, client_id: str, new_secret: str, keep_old: bool = False) -> None:
+        """Give a client another secret, as `ClientAuthentication.rotate_secret` has it."""
+        self.authentication.rotate_secret(client_id, new_secret, keep_old=keep_old)
 
     @property
     def issuers(self) -> tuple[str, ...]:
@@ -178,14 +179,7 @@ class Issuer:
         Raises:
             jwt.PyJWTError: It is not.
         """
-        key = self.keys.public(jwt.get_unverified_header(token).get("kid"))
-        options: Any = {"verify_aud": False, "verify_exp": False, "verify_iat": False, "verify_nbf": False}
-        claims: dict[str, Any] = jwt.decode(token, key, algorithms=["RS256", "ES256"], options=options)
-        if claims.get("iss") not in self.issuers:
-            raise jwt.InvalidIssuerError("another issuer")
-        if claims["exp"] <= self._clock():
-            raise jwt.ExpiredSignatureError("over")
-        return claims
+        return verified_claims(token, self.keys, self.issuers, self._clock())
 
     def resource_asked_for(self, form: dict[str, str], version: int) -> Resource:
         """The resource that a token request names, in the way of the shape.
@@ -251,9 +245,15 @@ class Issuer:
         return self.keys.current.sign(claims, {"typ": types[self.shape], **headers})
 
     def user_token(self, for_client: str, user: str, /, **changed: Any) -> str:
-        """A token for a user of a client, as `token` has them."""
-        client = next(client for client in self.clients if client.id == for_client)
-        person = next(person for person in self.users if person.name == user)
+        """A token of the user named ``user`` for a client, with ``changed`` claims; None removes one.
+
+        Raises:
+            LookupError: There is no such client or user.
+        """
+        client = next((client for client in self.clients if client.id == for_client), None)
+        person = next((person for person in self.users if person.name == user), None)
+        if client is None or person is None:
+            raise LookupError(f"there is no {'client ' + for_client if client is None else 'user ' + user}")
         claims = user_claims(self, client, person, self.resources[0], person.scopes) | changed
         return self.sign({name: value for name, value in claims.items() if value is not None})
 
