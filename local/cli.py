@@ -21,6 +21,7 @@ from core.identity.principal import Principal, PrincipalKind
 from core.version import server_version
 from local.console import Console
 from local.keys import create_key, duration, list_keys, matching, revoke_key, ring_file
+from local.platforms import PLATFORMS, emulate, invoke
 from local.settings import LocalSettings
 
 __all__ = ["build_parser", "main"]
@@ -28,7 +29,7 @@ __all__ = ["build_parser", "main"]
 
 _SECONDS_BETWEEN_CHECKS = 0.5
 
-_TALKATIVE = ("neo4j", "uvicorn", "httpx2")
+_TALKATIVE = ("neo4j", "uvicorn", "httpx2", "botocore", "boto3", "werkzeug", "moto")
 """Libraries that log what goes well: their lines would drown this project's own."""
 
 
@@ -79,9 +80,31 @@ def build_parser() -> argparse.ArgumentParser:
     contents.add_argument("--empty", action="store_true", help="load no sample graph")
     contents.add_argument("--full", action="store_true", help="load all 336,776 flights as nodes, too")
     run.set_defaults(run=_run_neo4j)
+    _add_platforms(commands)
     _add_keys(commands)
     _add_policy(commands)
     return parser
+
+
+def _add_platforms(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    emulate = commands.add_parser(
+        "emulate",
+        help="a platform's front, identity and secret store on this machine, with the real function behind them",
+        description="Run the platform until stopped. Prints one JSON line once it answers: where it is, who may call.",
+    )
+    emulate.add_argument("platform", choices=PLATFORMS)
+    emulate.add_argument("--port", type=_port, help="port of the function's front (default: a free one)")
+    emulate.set_defaults(run=_emulate)
+    invoke = commands.add_parser(
+        "invoke",
+        help="call a tool through a platform's function, in this process",
+        description="Build the platform's event, call the function in this process, print the result; exit status 1 if "
+        "it failed.",
+    )
+    invoke.add_argument("platform", choices=PLATFORMS)
+    invoke.add_argument("tool", metavar="TOOL", help="such as read-cypher")
+    invoke.add_argument("arguments", nargs="*", metavar="key=value", help="arguments of the tool; a value may be JSON")
+    invoke.set_defaults(run=_invoke)
 
 
 def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -224,6 +247,15 @@ def _run_neo4j(arguments: argparse.Namespace, settings: LocalSettings, console: 
         while True:
             time.sleep(_SECONDS_BETWEEN_CHECKS)
             database.check()
+
+
+def _emulate(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    emulate(arguments.platform, settings, console, port=arguments.port)
+    return 0
+
+
+def _invoke(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:
+    return invoke(arguments.platform, settings, console, arguments.tool, arguments.arguments)
 
 
 def _create_key(arguments: argparse.Namespace, settings: LocalSettings, console: Console) -> int:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic.fields import FieldInfo
 
+from aws_lambda.settings import AwsSettings
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from local.cli import build_parser
@@ -19,12 +21,15 @@ README = (ROOT / "README.md").read_text()
 DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
 
 
-@pytest.mark.parametrize("field", list(LocalSettings.model_fields))
+KNOWN: dict[str, FieldInfo] = {**LocalSettings.model_fields, **AwsSettings.model_fields}
+
+
+@pytest.mark.parametrize("field", list(KNOWN))
 def test_every_setting_is_documented_with_its_default_and_its_meaning(field: str) -> None:
-    row = re.search(rf"^\| `{LocalSettings.variable(field)}` \| (.*) \| (.*) \|$", DOCS["settings.md"], re.MULTILINE)
+    row = re.search(rf"^\| `{Settings.variable(field)}` \| (.*) \| (.*) \|$", DOCS["settings.md"], re.MULTILINE)
     assert row is not None
-    assert row.group(2) == LocalSettings.model_fields[field].description
-    default = LocalSettings.model_fields[field].default
+    assert row.group(2) == KNOWN[field].description
+    default = KNOWN[field].default
     written = row.group(1).strip("`")
     if default is None or default == frozenset():
         assert written == "–"
@@ -37,7 +42,7 @@ def test_every_setting_is_documented_with_its_default_and_its_meaning(field: str
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
-    known = {LocalSettings.variable(field) for field in (*LocalSettings.model_fields, *Settings.model_fields)}
+    known = {Settings.variable(field) for field in KNOWN}
     for text in (README, *DOCS.values()):
         assert set(re.findall(r"\bNEO4J_[A-Z0-9_]*[A-Z]\b", text)) - known == set()
 

@@ -16,10 +16,16 @@ __all__ = [
     "GOODBYE",
     "HELLO",
     "IGNORED",
+    "INVALID",
     "LOGOFF",
     "LOGON",
+    "NOOP",
+    "OLDEST",
     "RECORD",
     "RESET",
+    "SUCCESS",
+    "TOKEN_EXPIRED",
+    "UNAUTHORIZED",
     "BadMessage",
     "Message",
     "failure",
@@ -31,7 +37,31 @@ __all__ = [
 ]
 
 HELLO, GOODBYE, RESET, LOGON, LOGOFF = 0x01, 0x02, 0x0F, 0x6A, 0x6B
-RECORD, IGNORED, FAILURE = 0x71, 0x7E, 0x7F
+SUCCESS, RECORD, IGNORED, FAILURE = 0x70, 0x71, 0x7E, 0x7F
+NOOP = -1
+"""No message, but two zero bytes that show that a connection lives."""
+
+OLDEST = (5, 1)
+"""Logins are messages of their own since Bolt 5.1."""
+
+INVALID = "Neo.ClientError.Request.Invalid"
+UNAUTHORIZED = "Neo.ClientError.Security.Unauthorized"
+TOKEN_EXPIRED = "Neo.ClientError.Security.TokenExpired"  # noqa: S105 - the name of an error
+
+_STATUS = {
+    INVALID: ("08N06", "error: connection exception - protocol error. General network protocol error."),
+    UNAUTHORIZED: (
+        "42NFF",
+        "error: syntax error or access rule violation - permission/access denied. Access denied, see the security logs "
+        "for details.",
+    ),
+    TOKEN_EXPIRED: (
+        "42NFE",
+        "error: syntax error or access rule violation - auth info expired. Authentication and/or authorization info "
+        "expired.",
+    ),
+}
+"""The GQL status of each failure: https://neo4j.com/docs/status-codes/current/errors/gql-errors/ ."""
 
 _MAGIC = b"\x60\x60\xb0\x17"
 _MANIFEST = b"\x00\x00\x01\xff"
@@ -55,7 +85,9 @@ async def handshake(
     client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     backend: tuple[asyncio.StreamReader, asyncio.StreamWriter],
 ) -> tuple[int, int]:
-    """Let the two agree on a version of Bolt; returns it as (major, minor).
+    """Let the two agree on a version of Bolt; returns it as (major, minor), `OLDEST` or newer.
+
+    A client that knows only older ones is told, as by any server, that there is none in common: four zero bytes.
 
     Raises:
         BadMessage: They do not agree, or the client speaks something else.
@@ -67,14 +99,21 @@ async def handshake(
     await _send(backend[1], offer)
     answer = await backend[0].readexactly(4)
     if answer != _MANIFEST:
-        await _send(client[1], answer)
-        return answer[3], answer[2]
+        version = answer[3], answer[2]
+        await _send(client[1], answer if version >= OLDEST else bytes(4))
+        return _new_enough(version)
     count, raw = await _varint(backend[0])
     manifest = answer + raw + await backend[0].readexactly(4 * count)
     await _send(client[1], manifest + (await _varint(backend[0]))[1])
     choice = await client[0].readexactly(4)
     await _send(backend[1], choice + (await _varint(client[0]))[1])
-    return choice[3], choice[2]
+    return _new_enough((choice[3], choice[2]))
+
+
+def _new_enough(version: tuple[int, int]) -> tuple[int, int]:
+    if version < OLDEST:
+        raise BadMessage("no version in common")
+    return version
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -94,27 +133,27 @@ async def _varint(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 
 async def read_message(reader: asyncio.StreamReader, *, limit: int | None = None) -> Message:
-    """The next message; empty ones, which only keep a connection awake, are passed over.
+    """The next message, or `NOOP`.
+
+    ``limit`` is in bytes of the message itself, without the headers of its chunks.
 
     Raises:
         BadMessage: It is no structure, or longer than ``limit``.
         asyncio.IncompleteReadError: The other side went away.
     """
-    raw, first = bytearray(), b""
-    while True:
-        head = await reader.readexactly(2)
-        length = int.from_bytes(head, "big")
-        if not length:
-            if not first:
-                continue
-            raw += head
-            break
+    raw, first, size = bytearray(), b"", 0
+    while length := int.from_bytes(head := await reader.readexactly(2), "big"):
+        size += length
+        if limit is not None and size > limit:
+            raise BadMessage("too long")
         chunk = await reader.readexactly(length)
-        first = first or chunk[:2]
+        if len(first) < 2:  # the first chunk may be shorter than what tells a message
+            first += chunk[: 2 - len(first)]
         raw += head
         raw += chunk
-        if limit is not None and len(raw) > limit:
-            raise BadMessage("too long")
+    raw += head
+    if not size:
+        return Message(NOOP, bytes(raw))
     if len(first) < 2 or first[0] >> 4 != 0xB:
         raise BadMessage("no message")
     return Message(first[1], bytes(raw))
@@ -160,14 +199,14 @@ def failure(code: str, text: str, version: tuple[int, int]) -> bytes:
     """The answer to a message that is refused; since Bolt 5.7 it has a GQL status, too."""
     if version < (5, 7):
         return _message(FAILURE, {"code": code, "message": text})
+    gql_status, description = _STATUS[code]
     return _message(
         FAILURE,
         {
             "neo4j_code": code,
             "message": text,
-            "gql_status": "42NFF",
-            "description": "error: syntax error or access rule violation - permission/access denied. Access denied, "
-            "see the security logs for details.",
+            "gql_status": gql_status,
+            "description": description,
             "diagnostic_record": {"_classification": "CLIENT_ERROR"},
         },
     )

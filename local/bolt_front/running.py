@@ -15,10 +15,15 @@ from local.bolt_front.rules import Backend, FrontRules, Logins
 __all__ = ["RunningBoltFront", "running_bolt_front"]
 
 _START_SECONDS = 10.0
+_STOP_SECONDS = 2.0
 
 
 class RunningBoltFront:
-    """A door that is open: ``uri`` leads to it, ``logins`` counts who came."""
+    """A door that is open: ``uri`` leads to it, ``logins`` counts who came.
+
+    ``uri`` is ``bolt://127.0.0.1:PORT``. With ``neo4j://`` a driver would ask for a routing table, and that names the
+    database behind.
+    """
 
     def __init__(self, rules: FrontRules, backend: Backend, port: int) -> None:
         self.rules = rules
@@ -30,18 +35,28 @@ class RunningBoltFront:
         self._stop = asyncio.Event()
 
     def drop_connections(self) -> None:
-        """Cut every client's connection at once."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cut)
+        """Cut every client's connection at once; those that were open are gone when this returns.
+
+        Raises:
+            LocalError: It took too long.
+        """
+        if self._loop is None or self._loop.is_closed():
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result(_STOP_SECONDS)
+        except TimeoutError:
+            raise LocalError("The Bolt front did not drop its connections in time.") from None
 
     def stop(self) -> None:
         """Close the door."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    def _cut(self) -> None:
-        for task in self._tasks:
+    async def _cut(self) -> None:
+        cut = list(self._tasks)
+        for task in cut:
             task.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
 
     async def run(self, listener: socket.socket, ready: threading.Event) -> None:
         """Serve on ``listener`` until stopped."""
@@ -50,20 +65,18 @@ class RunningBoltFront:
         ready.set()
         await self._stop.wait()
         server.close()
-        self._cut()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cut()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._tasks.add(task)
-        with self.logins.lock:
-            self.logins.connections += 1
+        self.logins.count_connection()
         try:
             await FrontConnection((reader, writer), self.rules, self.backend, self.logins).serve()
         except asyncio.CancelledError:
-            # It was told to cut the connection, and asyncio's own callback would take that for a failure.
-            pass
+            # Not raised again: asyncio's own callback would take it for a failure.
+            writer.transport.abort()  # a client that does not read must not keep it open
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -95,4 +108,4 @@ def running_bolt_front(backend: Backend, rules: FrontRules, *, port: int = 0) ->
             yield front
         finally:
             front.stop()
-            thread.join(_START_SECONDS)
+            thread.join(_STOP_SECONDS)

@@ -2,60 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import logging
 import socket
+import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import neo4j
 import pytest
-from neo4j.exceptions import ClientError, Neo4jError
+from neo4j.exceptions import ClientError, Neo4jError, ServiceUnavailable
 from pydantic import SecretStr
 
 from core.errors import LocalError
-from core.identity.issuers import parse_issuers
-from core.identity.tokens import TokenVerifier
 from local.bolt_front import Backend, FrontRules, RunningBoltFront, running_bolt_front
 from local.embedded import EmbeddedNeo4j
-from local.issuer import Client, Issuer, Resource, running_issuer
-
-KEY = "canary-bolt-key-81aa"
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    clients = [Client("agent", "s", scopes=frozenset({"read"})), Client("other", "s")]
-    with running_issuer(Issuer("oidc", clients, [Resource("api://neo4j"), Resource("api://else")])) as running:
-        yield running.issuer
-
-
-@pytest.fixture(scope="module")
-def backend(scratch_database: EmbeddedNeo4j) -> Backend:
-    database = scratch_database
-    return Backend("127.0.0.1", database.port, database.username, database.password)
-
-
-def verifier(issuer: Issuer) -> TokenVerifier:
-    text = (
-        f'[[issuer]]\nname = "db"\nplatform = "oidc"\nissuer = "{issuer.url}"\naudience = "api://neo4j"\nleeway = 0\n'
-    )
-    return TokenVerifier(parse_issuers(text, source="test"))
-
-
-@pytest.fixture(scope="module")
-def users(backend: Backend, empty_neo4j_driver: neo4j.Driver) -> dict[str, tuple[str, SecretStr]]:
-    statement = "CREATE OR REPLACE USER other SET PASSWORD 'password-of-other' CHANGE NOT REQUIRED"
-    empty_neo4j_driver.execute_query(statement, database_="system")
-    return {"other": ("other", SecretStr("password-of-other"))}
-
-
-@pytest.fixture
-def front(issuer: Issuer, backend: Backend, users: dict[str, Any]) -> Iterator[RunningBoltFront]:
-    rules = FrontRules(verifier(issuer), users, {"api-key": SecretStr(KEY)})
-    with running_bolt_front(backend, rules) as front:
-        yield front
+from local.issuer import Issuer
+from tests.local.bolt_front.conftest import KEY, Users, verifier
 
 
 def run(front: RunningBoltFront, auth: Any, statement: str = "RETURN 1 AS one", **session: Any) -> list[Any]:
@@ -87,6 +51,14 @@ def test_a_token_that_does_not_hold_is_refused(front: RunningBoltFront, issuer: 
         run(front, neo4j.bearer_auth(issuer.token("agent", **changed)))
     assert caught.value.code == "Neo.ClientError.Security.Unauthorized"
     assert front.logins.refused["bearer"] == 1
+    assert not front.logins.tokens
+
+
+def test_a_token_is_refused_from_its_end_on_whatever_the_verifiers_leeway(issuer: Issuer, backend: Backend) -> None:
+    with running_bolt_front(backend, FrontRules(verifier(issuer, leeway=60))) as front:
+        with pytest.raises(Neo4jError, match="authentication failure"):
+            run(front, neo4j.bearer_auth(issuer.token("agent", exp=int(time.time()) - 1)))
+        assert run(front, neo4j.bearer_auth(issuer.token("agent"))) == [[1]]
 
 
 def test_a_forged_token_is_refused(front: RunningBoltFront, issuer: Issuer) -> None:
@@ -103,6 +75,24 @@ def test_a_token_that_ends_while_the_connection_lives_is_told(front: RunningBolt
         with driver.session() as session, pytest.raises(Neo4jError) as caught:
             session.run("RETURN 1").consume()
     assert caught.value.code == "Neo.ClientError.Security.TokenExpired"
+
+
+def test_the_drivers_own_renewal_gets_over_the_end_of_a_token(front: RunningBoltFront, issuer: Issuer) -> None:
+    fetched = []
+
+    def token() -> neo4j.auth_management.ExpiringAuth:
+        # Only the first one ends, and the driver is not told when: it learns it from the failure.
+        changed = {} if fetched else {"exp": int(time.time()) + 2}
+        fetched.append(issuer.token("agent", **changed))
+        return neo4j.auth_management.ExpiringAuth(neo4j.bearer_auth(fetched[-1]))
+
+    auth = neo4j.auth_management.AuthManagers.bearer(token)
+    with neo4j.GraphDatabase.driver(front.uri, auth=auth, telemetry_disabled=True) as driver:
+        for pause in (0.0, 2.1, 0.0):
+            time.sleep(pause)
+            assert driver.execute_query("RETURN 1 AS one").records[0]["one"] == 1
+    assert len(fetched) == 2
+    assert front.logins.snapshot().accepted == {"bearer": 2}
 
 
 def test_a_connection_is_logged_in_again_with_another_token(front: RunningBoltFront, issuer: Issuer) -> None:
@@ -124,6 +114,76 @@ def test_passwords_are_for_the_database_to_judge(front: RunningBoltFront, backen
         run(front, ("other", "wrong"))
     assert caught.value.code == "Neo.ClientError.Security.Unauthorized"
     assert (front.logins.accepted["basic"], front.logins.refused["basic"]) == (1, 1)
+
+
+def test_the_databases_own_brake_on_guessing_comes_through(
+    front: RunningBoltFront, empty_neo4j_driver: neo4j.Driver
+) -> None:
+    statement = "CREATE OR REPLACE USER guessed SET PASSWORD 'password-of-guessed' CHANGE NOT REQUIRED"
+    empty_neo4j_driver.execute_query(statement, database_="system")
+    codes = []
+    for _ in range(5):
+        with pytest.raises(Neo4jError) as caught:
+            run(front, ("guessed", "wrong"))
+        codes.append(caught.value.code)
+    assert codes[0] == "Neo.ClientError.Security.Unauthorized"
+    assert codes[-1] == "Neo.ClientError.Security.AuthenticationRateLimit"
+    assert front.logins.refused["basic"] == 5
+
+
+def test_passwords_can_be_switched_off(backend: Backend) -> None:
+    right = (backend.username, backend.password.get_secret_value())
+    with running_bolt_front(backend, FrontRules(basic=False)) as front, pytest.raises(Neo4jError) as caught:
+        run(front, right)
+    assert caught.value.code == "Neo.ClientError.Security.Unauthorized"
+    assert front.logins.refused == {"basic": 1}
+
+
+def test_principals_and_keys_without_a_user_of_their_own_get_the_default(
+    issuer: Issuer, backend: Backend, users: Users
+) -> None:
+    other = users["other"]
+    mine = (backend.username, backend.password)
+    rules = FrontRules(
+        verifier(issuer),
+        {"*": other, "agent": mine},
+        {"one": SecretStr(KEY), "two": SecretStr(KEY)},
+        key_users={"two": other},
+    )
+    with running_bolt_front(backend, rules) as front:
+        assert run(front, neo4j.bearer_auth(issuer.token("agent")), WHO) == [[backend.username]]
+        assert run(front, neo4j.bearer_auth(issuer.token("other")), WHO) == [["other"]]
+        assert run(front, neo4j.custom_auth("", KEY, None, "one"), WHO) == [[backend.username]]
+        assert run(front, neo4j.custom_auth("", KEY, None, "two"), WHO) == [["other"]]
+
+
+def test_a_login_counts_only_when_the_database_lets_its_user_in(issuer: Issuer, backend: Backend) -> None:
+    rules = FrontRules(verifier(issuer), {"agent": ("nobody", SecretStr("password-of-nobody"))})
+    with running_bolt_front(backend, rules) as front:
+        with pytest.raises(Neo4jError, match="authentication failure"):
+            run(front, neo4j.bearer_auth(issuer.token("agent")))
+        counted = front.logins.snapshot()
+    assert (counted.accepted, counted.refused, counted.principals, counted.tokens) == ({}, {"bearer": 1}, {}, set())
+
+
+def test_aura_takes_nothing_but_passwords(issuer: Issuer, backend: Backend) -> None:
+    rules = FrontRules(verifier(issuer), api_keys={"api-key": SecretStr(KEY)}, aura=True)
+    with running_bolt_front(backend, rules) as front:
+        for auth in (neo4j.bearer_auth(issuer.token("agent")), neo4j.custom_auth("", KEY, None, "api-key")):
+            with pytest.raises(Neo4jError, match="is not supported") as caught:
+                run(front, auth)
+            assert caught.value.code == "Neo.ClientError.Security.Unauthorized"
+        assert run(front, (backend.username, backend.password.get_secret_value())) == [[1]]
+
+
+def test_what_was_counted_stays_as_it_was(front: RunningBoltFront) -> None:
+    before = front.logins.snapshot()
+    for scheme in ("api-key", f"{KEY}-by-mistake"):
+        with pytest.raises(Neo4jError):
+            run(front, neo4j.custom_auth("", "wrong", None, scheme))
+    assert (before.connections, before.refused) == (0, {})
+    after = front.logins.snapshot()
+    assert (after.connections, after.refused) == (2, {"api-key": 1, "other": 1})
 
 
 def test_an_api_key_is_accepted_under_its_scheme_and_under_no_other(front: RunningBoltFront) -> None:
@@ -175,9 +235,35 @@ def test_dropped_connections_are_opened_anew(front: RunningBoltFront, issuer: Is
     with neo4j.GraphDatabase.driver(front.uri, auth=auth, telemetry_disabled=True) as driver:
         driver.execute_query("RETURN 1")
         front.drop_connections()
-        time.sleep(0.1)
         driver.execute_query("RETURN 1")
     assert front.logins.connections == 2
+
+
+def test_a_client_that_does_not_read_is_cut_off_all_the_same(
+    front: RunningBoltFront, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    auth = neo4j.bearer_auth(issuer.token("agent"))
+    driver = neo4j.GraphDatabase.driver(front.uri, auth=auth, telemetry_disabled=True)
+    with driver, driver.session(fetch_size=-1) as session:
+        result = session.run("UNWIND range(1, 20000) AS i RETURN reduce(s = 'x', j IN range(1, 10) | s + s) AS long")
+        time.sleep(0.3)
+        front.drop_connections()
+        with pytest.raises(ServiceUnavailable):
+            result.consume()
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+def test_it_stops_at_once_with_connections_open(issuer: Issuer, backend: Backend) -> None:
+    with running_bolt_front(backend, FrontRules(verifier(issuer))) as front:
+        auth = neo4j.bearer_auth(issuer.token("agent"))
+        driver = neo4j.GraphDatabase.driver(front.uri, auth=auth, telemetry_disabled=True)
+        driver.verify_connectivity()
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    driver.close()
+    front.drop_connections()
+    assert "bolt front" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The server as an AWS Lambda function behind a function URL, for Amazon Bedrock AgentCore."""

@@ -1,0 +1,154 @@
+"""The Lambda function: ``aws_lambda.app.handler``, behind a function URL.
+
+One execution environment answers one call at a time and is frozen between two. One event loop lives as long as it does,
+since the driver's connections belong to the loop that opened them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from mangum import Mangum
+
+from aws_lambda.identity import IAM_FACT, iam_caller
+from aws_lambda.secrets import SecretsManager
+from aws_lambda.settings import AwsSettings
+from core.asgi import AsgiApp, Scope, Told
+from core.credentials.sources import load_secret
+from core.deadline import Deadline
+from core.http import Application, Authenticate
+from core.identity.grant import GrantFor, read_only
+from core.identity.policy import read_policy
+
+__all__ = ["application_of", "handler", "told_by_lambda"]
+
+MARGIN = 1.0
+"""Seconds before Lambda ends the call at which the answer has to be there."""
+
+LARGEST_RESPONSE = 6_000_000
+"""Bytes; Lambda takes 6 MB, and answers 502 in place of more.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
+"""
+
+_REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
+
+settings = AwsSettings.from_environ(os.environ)
+logger = Logger(service="neo4j-m2m", level=settings.log_level, log_uncaught_exceptions=False)
+metrics = Metrics(namespace="Neo4jM2M", service="neo4j-m2m")
+
+
+def told_by_lambda(scope: Scope) -> Told:
+    """What Lambda says of a request: its id, the time that is left, and the caller that the function URL verified."""
+    event, context = scope["aws.event"], scope["aws.context"]
+    request = event["requestContext"]
+    left = context.get_remaining_time_in_millis() / 1000 - MARGIN
+    iam = (request.get("authorizer") or {}).get("iam")
+    return Told(request.get("requestId") or context.aws_request_id, Deadline.after(left), {IAM_FACT: iam})
+
+
+def application_of(settings: AwsSettings, secrets: SecretsManager) -> Application:
+    """The server, with the door that ``settings`` ask for.
+
+    Raises:
+        PolicyError, IssuerError: What the settings hold does not parse.
+    """
+    grant_for: GrantFor = read_only
+    if settings.policy is not None:
+        grant_for = read_policy(settings.policy, source=settings.variable("policy")).grant_for
+    door = iam_caller if settings.caller_auth == "iam" else _token_door(settings, secrets)
+    return Application(settings, door, grant_for=grant_for, secrets=secrets, audit=write_down)
+
+
+def _token_door(settings: AwsSettings, secrets: SecretsManager) -> Authenticate:
+    from core.identity.api_keys import ApiKeyVerifier
+    from core.identity.bearer import BearerDoor
+    from core.identity.issuers import read_issuers
+    from core.identity.resource_metadata import ResourceMetadata
+    from core.identity.tokens import TokenVerifier
+
+    verifier = metadata = keys = None
+    if settings.issuers is not None:
+        issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
+        verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
+    name = settings.keys_secret
+    if name is not None:
+
+        async def load() -> str:
+            return (await load_secret(secrets, name)).text.get_secret_value()
+
+        keys = ApiKeyVerifier(load, platform="aws", source=name)
+    return BearerDoor(verifier, metadata, api_keys=keys).authenticate
+
+
+def write_down(line: dict[str, Any]) -> None:
+    """Write a line of the audit to the function's log, and count it."""
+    logger.info(line["audit"], extra={name: value for name, value in line.items() if name != "time"})
+    if line["audit"] == "credential_changed":
+        metrics.add_metric("CredentialRefreshes", MetricUnit.Count, 1)
+        return
+    metrics.add_metric("Calls", MetricUnit.Count, 1)
+    if line.get("outcome") in _REFUSALS:
+        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+
+
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)  # Mangum runs each call on the current loop
+application = application_of(settings, SecretsManager())
+_http = Mangum(AsgiApp(application, told_by_lambda), lifespan="off")
+
+
+def _serve(event: Any, context: Any) -> dict[str, Any]:
+    if not isinstance(event, dict) or not isinstance(event.get("requestContext"), dict) or "version" not in event:
+        logger.warning("an event that is no request of a function URL was refused")
+        metrics.add_metric("Refusals", MetricUnit.Count, 1)
+        return _plain(403, "Call this function through its URL.")
+    response: dict[str, Any] = _http(event, context)
+    if len(response.get("body") or "") > LARGEST_RESPONSE:
+        return _plain(500, "The answer is larger than Lambda can send. Ask for less, or set NEO4J_M2M_MAX_BYTES lower.")
+    return response
+
+
+def _plain(status: int, reason: str) -> dict[str, Any]:
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+    return {"statusCode": status, "headers": headers, "body": f"{reason}\n", "isBase64Encoded": False}
+
+
+if settings.tracing:
+    from aws_lambda_powertools import Tracer
+
+    _serve = Tracer(service="neo4j-m2m").capture_lambda_handler(_serve, capture_response=False, capture_error=False)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Answer one request of the function URL; ``event`` has payload format 2.0, as has the answer.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads .
+    """
+    try:
+        return _serve(event, context)
+    finally:
+        flush_metrics()
+
+
+def flush_metrics() -> None:
+    """Write down what this call counted, if it counted anything: a health check does not."""
+    if metrics.provider.metric_set:
+        metrics.flush_metrics()
+
+
+def _restored() -> None:
+    application.forget()
+
+
+try:
+    from snapshot_restore_py import register_after_restore
+except ImportError:  # it is there in Lambda's own runtimes that can restore snapshots
+    pass
+else:
+    register_after_restore(_restored)

@@ -1,0 +1,82 @@
+"""The Lambda function as a Lambda target of an AgentCore Gateway: ``aws_lambda.gateway.handler``.
+
+The gateway calls with the tool's arguments alone, and names the tool in the client context. It names no caller: every
+call is that of the one principal in ``NEO4J_M2M_GATEWAY_PRINCIPAL``, as whom the policy knows the gateway. Whoever may
+invoke this function is that principal, so nobody but the gateway's role should be allowed to.
+
+Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/gateway-add-target-lambda.html .
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mcp_types import CallToolRequestParams
+
+from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings
+from core.deadline import Deadline
+from core.errors import SettingsError
+from core.identity.principal import Principal
+from core.server import run_tool
+from core.tools import ALL_TOOLS
+
+__all__ = ["handler"]
+
+_NAME = "bedrockAgentCoreToolName"
+_DELIMITER = "___"
+"""Between the target's name and the tool's."""
+
+if settings.gateway_principal is None:
+    raise SettingsError(
+        "NEO4J_M2M_GATEWAY_PRINCIPAL is not set: say as whom the policy is to know the gateway that calls."
+    )
+
+_PRINCIPAL = Principal(
+    platform="aws",
+    kind="service_principal",
+    id=settings.gateway_principal,
+    name="AgentCore Gateway",
+    proved_by="lambda invoke permission",
+)
+_TOOLS = {tool.name: tool for tool in ALL_TOOLS}
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Run the tool that the client context names with the arguments in ``event``.
+
+    Returns the tool's structured content; of a failed call ``{"isError": true, "message": …}``.
+    """
+    try:
+        return loop.run_until_complete(_answer(event, context))
+    finally:
+        flush_metrics()
+
+
+async def _answer(event: Any, context: Any) -> dict[str, Any]:
+    custom = getattr(getattr(context, "client_context", None), "custom", None) or {}
+    name = str(custom.get(_NAME, "")).rpartition(_DELIMITER)[2]
+    with application.audit.line(context.aws_request_id) as line:
+        line.caller(_PRINCIPAL)
+        line.asked("tools/call")
+        grant = application.grant_for(_PRINCIPAL)
+        tool = _TOOLS.get(name)
+        if grant is None:
+            line.refused("forbidden", "no rule admits the gateway's principal")
+            return _failed("No rule of this server's policy admits this gateway. Its operator can change that.")
+        line.granted(grant)
+        if tool is None or not isinstance(event, dict):
+            line.answered("unknown_tool")
+            return _failed("This server has no such tool, or it was called without arguments.")
+        deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+        call = application.open_call(_PRINCIPAL, grant, context.aws_request_id, line, deadline)
+        result = await run_tool(tool, call, CallToolRequestParams(name=name, arguments=event))
+        text = "\n".join(part.text for part in result.content if part.type == "text")
+        answer = _failed(text) if result.is_error else dict(result.structured_content or {})
+        line.sent(len(json.dumps(answer)))
+        return answer
+
+
+def _failed(message: str) -> dict[str, Any]:
+    return {"isError": True, "message": message}

@@ -1,0 +1,141 @@
+"""Secrets Manager as the secret store, read with the function's own role.
+
+boto3 is asked directly: the parameters module of Powertools answers a secret's text without its version, which is what
+tells a rotated secret from the one that the database has refused, and its cache takes one stage of a secret for another
+(it is keyed by name alone); what is remembered here is remembered by the core. boto3 is imported at the first fetch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from pydantic import SecretStr
+
+from core.credentials.secret_store import (
+    Secret,
+    SecretDenied,
+    SecretError,
+    SecretMalformed,
+    SecretNotFound,
+    SecretThrottled,
+    SecretUnreachable,
+)
+
+__all__ = ["SecretsManager"]
+
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 3
+_ATTEMPTS = 2
+
+_DENIED = frozenset(
+    {
+        "AccessDeniedException",
+        "AccessDenied",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+        "AuthFailure",
+    }
+)
+_FORBIDDEN = 403
+_THROTTLED = frozenset(
+    {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "LimitExceededException"}
+)
+
+
+class SecretsManager:
+    """Fetches the current version (AWSCURRENT) of secrets by name or ARN."""
+
+    def __init__(self, **client_options: Any) -> None:
+        """``client_options`` go to ``boto3.client``; what they leave out comes from the environment, as AWS sets it."""
+        self._options = client_options
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    async def fetch(self, name: str) -> Secret:
+        """The secret ``name``; its version is Secrets Manager's own version id.
+
+        Raises:
+            SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
+        """
+        return await asyncio.to_thread(self._fetch, name)
+
+    def _fetch(self, name: str) -> Secret:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._connected().get_secret_value(SecretId=name)
+        except ClientError as error:
+            raise _explained(name, error.response) from None
+        except BotoCoreError as error:
+            raise _unreachable(name, type(error).__name__) from None
+        text = answer.get("SecretString")
+        if text is None:
+            try:
+                text = answer["SecretBinary"].decode()
+            except (KeyError, UnicodeDecodeError):
+                raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.") from None
+        return Secret(name, SecretStr(text), answer.get("VersionId", ""))
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                import boto3
+                from botocore.config import Config
+
+                config = Config(
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                )
+                self._client = boto3.client("secretsmanager", config=config, **self._options)
+            return self._client
+
+
+def _explained(name: str, response: Any) -> SecretError:
+    """What Secrets Manager's refusal means.
+
+    Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html (errors).
+    """
+    code = str(response.get("Error", {}).get("Code", "unknown"))
+    if code == "ResourceNotFoundException":
+        return SecretNotFound(
+            f"Secrets Manager has no secret {name} in this region and account, or it has no current value. Create it, "
+            "or correct NEO4J_M2M_SECRET."
+        )
+    if code in ("InvalidRequestException", "InvalidParameterException"):
+        return SecretNotFound(
+            f"The secret {name} cannot be read ({code}): it is most likely scheduled for deletion, or its name is "
+            "none. Restore it, or correct NEO4J_M2M_SECRET."
+        )
+    if code in _DENIED or response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN:
+        return SecretDenied(
+            f"This function's role may not read the secret {name} ({code}). Allow it secretsmanager:GetSecretValue on "
+            "that secret and, if a customer's key encrypts it, kms:Decrypt on the key."
+        )
+    if code == "DecryptionFailure":
+        return SecretDenied(
+            f"Secrets Manager cannot decrypt the secret {name}: its key is disabled or gone, or this function's role "
+            "may not use it. Allow kms:Decrypt on the key, or enable it."
+        )
+    if code in _THROTTLED:
+        return SecretThrottled(f"Secrets Manager is asked too often in this account; {name} was not read ({code}).")
+    return _unreachable(name, code)
+
+
+def _unreachable(name: str, why: str) -> SecretError:
+    if why in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return SecretDenied(f"This process has no AWS credentials to read the secret {name} with ({why}).")
+    if why == "NoRegionError":
+        return SecretUnreachable(f"The region to find the secret {name} in is not set: set AWS_REGION.")
+    return SecretUnreachable(
+        f"Secrets Manager does not answer when asked for {name} ({why}). In a VPC, the function needs a route to it: a "
+        "VPC endpoint for secretsmanager, or a NAT gateway."
+    )

@@ -1,0 +1,43 @@
+"""The settings that only the Lambda function has."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.settings import Settings
+
+__all__ = ["AwsSettings"]
+
+_LARGEST_ANSWER = 1_250_000
+"""Bytes of rows that fit into Lambda's 6 MB of response: they stand in it twice, once escaped, and all in a JSON text.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
+"""
+
+
+class AwsSettings(Settings):
+    """The server's settings and those of the function."""
+
+    caller_auth: Literal["iam", "jwt"] = Field(
+        "iam",
+        description="How callers prove who they are: `iam` (the function URL verifies SigV4) or `jwt` (a function URL "
+        "without authentication, and tokens or API keys that this server verifies).",
+    )
+    gateway_principal: str | None = Field(
+        None,
+        min_length=1,
+        description="The principal of calls that come through an AgentCore Gateway Lambda target, which names none.",
+    )
+    tracing: bool = Field(False, description="Whether calls are traced with AWS X-Ray.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.max_bytes > _LARGEST_ANSWER:
+            raise ValueError(f"NEO4J_M2M_MAX_BYTES: must be {_LARGEST_ANSWER} at most, for Lambda's answers hold 6 MB")
+        if self.caller_auth == "jwt" and self.issuers is None and self.keys_secret is None:
+            raise ValueError(
+                "NEO4J_M2M_CALLER_AUTH is jwt, and nobody is let in: set NEO4J_M2M_ISSUERS or NEO4J_M2M_KEYS_SECRET"
+            )
+        return self

@@ -1,0 +1,174 @@
+"""AWS on this machine: two function URLs with the real function behind them, its secret, and who may call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from core.http import MCP_PATH
+from local.aws.account import Account, Role, invoke_statements
+from local.aws.environment import Function
+from local.aws.events import event_of
+from local.aws.function_url import FunctionUrl
+from local.aws.runtime import LambdaContext
+from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.aws.sigv4 import SignedRequest
+from local.console import Console
+from local.database import open_database
+from local.issuer import Client, Issuer, Resource, running_issuer
+from local.loopback_server import served
+from local.settings import LocalSettings
+
+__all__ = ["AwsPlatform", "aws_platform", "invoke"]
+
+_ACCOUNT = "123456789012"
+_REGION = "eu-central-1"
+_FUNCTION = "neo4j-m2m"
+_SECRET = "neo4j/agent"  # noqa: S105 - the name of a secret
+_AUDIENCE = "neo4j-m2m"
+_SCOPES = frozenset({f"{_AUDIENCE}/read"})
+_AGENT = "AgentCoreGateway"
+_TIMEOUT = 30.0
+
+
+@dataclass
+class AwsPlatform:
+    """What runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+
+    line: dict[str, Any] = field(repr=False)
+    secrets: RunningSecretsManager
+    functions: tuple[Function, ...]
+
+
+def _policy(kind: str, identifier: str) -> str:
+    return f'[[rule]]\nname = "the agent reads"\nplatform = "aws"\nkind = "{kind}"\nid = "{identifier}"\n'
+
+
+@contextlib.contextmanager
+def _stored_secret(settings: LocalSettings, console: Console) -> Iterator[tuple[RunningSecretsManager, dict[str, str]]]:
+    """Secrets Manager with the database's credential in it, and the environment of a function that may read it."""
+    with open_database(settings, console) as complete, running_secrets_manager(_REGION) as store:
+        assert complete.neo4j_password is not None  # noqa: S101 - open_database sees to it
+        credential = {
+            "uri": complete.neo4j_uri,
+            "username": complete.neo4j_username,
+            "password": complete.neo4j_password.get_secret_value(),
+            "database": complete.neo4j_database,
+        }
+        store.create(_SECRET, SecretStr(json.dumps({name: value for name, value in credential.items() if value})))
+        keys = store.keys_of_role("function", "secretsmanager:GetSecretValue")
+        yield (
+            store,
+            {
+                **{name.upper(): value for name, value in keys.items()},
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER": store.endpoint,
+                "NEO4J_M2M_SECRET": _SECRET,
+                "NEO4J_M2M_POOL_SIZE": "2",
+                "NEO4J_M2M_LOG_LEVEL": settings.log_level,
+            },
+        )
+
+
+@contextlib.contextmanager
+def aws_platform(
+    settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True
+) -> Iterator[AwsPlatform]:
+    """Run it while the context lasts; the IAM function URL is on ``port``, 0 for any that is free.
+
+    Raises:
+        LocalError: A port is taken, or the embedded database does not start.
+    """
+    account = Account(_ACCOUNT, _REGION)
+    arn = account.function_arn(_FUNCTION)
+    agent = account.assume(Role(_AGENT, invoke_statements(arn), path="/agents/"), "session")
+    intruder = account.assume(Role("Intruder", invoke_statements(arn)), "session")
+    clients = [Client(name, secrets.token_urlsafe(24), scopes=_SCOPES) for name in ("agent", "intruder")]
+    issuer = Issuer("cognito", clients, [Resource(_AUDIENCE)], tenant=f"{_REGION}_local")
+    with contextlib.ExitStack() as stack:
+        store, environ = stack.enter_context(_stored_secret(settings, console))
+        tokens = stack.enter_context(running_issuer(issuer))
+        role = f"arn:aws:iam::{_ACCOUNT}:role/{_AGENT}"
+        issuers = f'[[issuer]]\nname = "cognito"\nplatform = "aws"\nissuer = "{issuer.issuers[0]}"\n'
+        issuers += f'audience = "{_AUDIENCE}"\n'
+        settings_of = {
+            "iam": {"NEO4J_M2M_POLICY": _policy("iam_role", role)},
+            "jwt": {
+                "NEO4J_M2M_CALLER_AUTH": "jwt",
+                "NEO4J_M2M_ISSUERS": issuers,
+                "NEO4J_M2M_POLICY": _policy("service_principal", "agent"),
+            },
+        }
+        urls, functions = {}, []
+        for mode, more in settings_of.items():
+            function = Function("aws_lambda.app.handler", {**environ, **more}, arn=arn, timeout=_TIMEOUT, freeze=freeze)
+            stack.callback(function.close)
+            front = FunctionUrl(function, arn, account if mode == "iam" else None)
+            at = port if mode == "iam" else 0
+            urls[mode] = stack.enter_context(served(front, name=f"the function URL ({mode})", port=at)) + MCP_PATH
+            functions.append(function)
+            console.say(f"Starting the function behind the {mode} URL …")
+            function.invoke(_health(account.id if mode == "iam" else "anonymous"))
+        assert agent.session_token is not None  # noqa: S101 - a session has one
+        assert intruder.session_token is not None  # noqa: S101
+        line = {
+            "platform": "aws",
+            "url": urls["iam"],
+            "url_jwt": urls["jwt"],
+            "token_url": tokens.issuer.token_url,
+            "client_id": clients[0].id,
+            "client_secret": clients[0].secret,
+            "intruder": {
+                "client_id": clients[1].id,
+                "client_secret": clients[1].secret,
+                "access_key_id": intruder.id,
+                "secret_access_key": intruder.secret.get_secret_value(),
+                "session_token": intruder.session_token.get_secret_value(),
+            },
+            "region": _REGION,
+            "access_key_id": agent.id,
+            "secret_access_key": agent.secret.get_secret_value(),
+            "session_token": agent.session_token.get_secret_value(),
+            "secrets_endpoint": store.endpoint,
+            "secret_id": _SECRET,
+            "audience": _AUDIENCE,
+        }
+        yield AwsPlatform(line, store, tuple(functions))
+
+
+def _health(account: str) -> dict[str, Any]:
+    request = SignedRequest("GET", "/health", "", [("host", "local")], b"")
+    return event_of(request, domain="local", account=account, iam=None)
+
+
+def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The tool result of one call of the function, in this process, with the event of a signed request.
+
+    Raises:
+        LocalError: The embedded database does not start.
+    """
+    account = Account(_ACCOUNT, _REGION)
+    agent = account.assume(Role(_AGENT), "session")
+    params = {"name": tool, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = [("host", "local"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")]
+    request = SignedRequest("POST", MCP_PATH, "", headers, json.dumps(message).encode())
+    arn = account.function_arn(_FUNCTION)
+    with _stored_secret(settings, console) as (_, environ), contextlib.redirect_stdout(sys.stderr):
+        for name in [name for name in os.environ if name.startswith("NEO4J_")]:
+            del os.environ[name]
+        os.environ |= Function("aws_lambda.app.handler", environ, arn=arn).environ
+        from aws_lambda.app import application, handler, loop
+
+        event = event_of(request, domain="local", account=account.id, iam=account.described(agent))
+        answer = handler(event, LambdaContext.of(arn, _TIMEOUT))
+        loop.run_until_complete(application.close())
+    result: dict[str, Any] = json.loads(answer["body"]).get("result", {"isError": True, "content": []})
+    return result

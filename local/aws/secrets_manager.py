@@ -1,0 +1,98 @@
+"""Secrets Manager, by moto's server with authentication on: who asks must be known and allowed to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from pydantic import SecretStr
+
+__all__ = ["RunningSecretsManager", "running_secrets_manager"]
+
+
+def _allow(*actions: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+
+
+@dataclass
+class RunningSecretsManager:
+    """A Secrets Manager that is served at ``endpoint``."""
+
+    endpoint: str
+    region: str
+    admin: dict[str, str] = field(repr=False)
+
+    def client(self, service: str = "secretsmanager", keys: dict[str, str] | None = None) -> Any:
+        """boto3's client of ``service``, with ``keys`` or the administrator's."""
+        import boto3
+
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name=self.region, **(self.admin if keys is None else keys)
+        )
+
+    def create(self, name: str, text: SecretStr) -> str:
+        """Create the secret ``name``; returns its ARN."""
+        arn: str = self.client().create_secret(Name=name, SecretString=text.get_secret_value())["ARN"]
+        return arn
+
+    def write(self, name: str, text: SecretStr) -> None:
+        """Give the secret ``name`` another value, current from now on."""
+        self.client().put_secret_value(SecretId=name, SecretString=text.get_secret_value())
+
+    def keys_of_role(self, name: str, *actions: str) -> dict[str, str]:
+        """Keys of a session of a new role that may do ``actions``, as boto3 takes them.
+
+        moto looks at the action only: which secret it is for makes no difference here.
+        """
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [_allow(*actions)]})
+        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy)
+        session = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="function")["Credentials"]
+        return {
+            "aws_access_key_id": session["AccessKeyId"],
+            "aws_secret_access_key": session["SecretAccessKey"],
+            "aws_session_token": session["SessionToken"],
+        }
+
+
+@contextlib.contextmanager
+def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
+    """Serve Secrets Manager, IAM and STS on a free port of the loopback interface while the context lasts."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        anybody = {"aws_access_key_id": "setup", "aws_secret_access_key": "setup"}
+        running = RunningSecretsManager(endpoint, region, anybody)
+        # What moto knows belongs to the process: another that was served in it has left it behind.
+        _authenticate_after(endpoint, "inf")
+        requests.post(f"{endpoint}/moto-api/reset", timeout=5)
+        iam = running.client("iam")
+        iam.create_user(UserName="administrator")
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [_allow("*")]})
+        iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="administrator")["AccessKey"]
+        running.admin = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        # From here on every request must be signed by somebody who may make it.
+        _authenticate_after(endpoint, "0")
+        yield running
+    finally:
+        server.stop()
+
+
+def _authenticate_after(endpoint: str, requests_made: str) -> None:
+    """From how many requests on moto looks at who makes them."""
+    headers = {"content-type": "text/plain"}
+    requests.post(f"{endpoint}/moto-api/reset-auth", data=requests_made, headers=headers, timeout=5)

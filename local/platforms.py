@@ -1,0 +1,61 @@
+"""``emulate`` and ``invoke``: the platforms on this machine, from the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from core.errors import LocalError
+from local.console import Console
+from local.settings import LocalSettings
+
+__all__ = ["PLATFORMS", "emulate", "invoke"]
+
+PLATFORMS = ("aws",)
+"""Those that can be had so far."""
+
+_SECONDS_BETWEEN_CHECKS = 0.5
+
+
+def emulate(platform: str, settings: LocalSettings, console: Console, *, port: int | None) -> None:
+    """Run ``platform`` until stopped; prints one JSON line once it answers.
+
+    Raises:
+        LocalError: A port is taken, or the embedded database does not start.
+    """
+    from local.aws.emulate import aws_platform
+
+    with aws_platform(settings, console, port=port or 0) as running:
+        print(json.dumps(running.line), flush=True)
+        console.say(f"{platform} answers at {running.line['url']}. Ctrl-C stops it.")
+        while True:
+            time.sleep(_SECONDS_BETWEEN_CHECKS)
+
+
+def invoke(platform: str, settings: LocalSettings, console: Console, tool: str, pairs: Sequence[str]) -> int:
+    """Call ``tool`` through the function of ``platform`` in this process and print the result; 1 if it failed.
+
+    Raises:
+        LocalError: An argument has no value, or the embedded database does not start.
+    """
+    from local.aws.emulate import invoke as invoke_aws
+
+    result = invoke_aws(settings, console, tool, dict(_argument(pair) for pair in pairs))
+    if result.get("isError"):
+        console.say("\n".join(part.get("text", "") for part in result["content"]) or "The function refused the call.")
+        return 1
+    print(json.dumps(result["structuredContent"], indent=2, ensure_ascii=False))
+    return 0
+
+
+def _argument(pair: str) -> tuple[str, Any]:
+    """``key=value``; the value is JSON where it can be read as JSON, else text."""
+    name, equals, value = pair.partition("=")
+    if not equals or not name:
+        raise LocalError(f"{pair!r} is no argument of a tool: write key=value, such as query='RETURN 1'.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

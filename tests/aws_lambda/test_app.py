@@ -1,0 +1,235 @@
+"""The function as a platform runs it: in processes of its own, behind its two URLs, with its secret in its store."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from botocore.credentials import Credentials
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from pydantic import SecretStr
+
+from aws_lambda.signer import SigV4Auth
+from local.aws.emulate import AwsPlatform, aws_platform
+from local.aws.environment import Function
+from local.aws.events import event_of
+from local.aws.sigv4 import SignedRequest
+from local.console import Console
+from local.embedded import EmbeddedNeo4j
+from local.settings import LocalSettings
+
+ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"
+CANARY = "canary-lambda-20ce"
+
+
+@pytest.fixture(scope="module")
+def settings(sample_database: EmbeddedNeo4j) -> LocalSettings:
+    database = sample_database
+    return LocalSettings(neo4j_uri=database.uri, neo4j_username=database.username, neo4j_password=database.password)
+
+
+@pytest.fixture(scope="module")
+def aws(settings: LocalSettings, console: Console) -> Iterator[AwsPlatform]:
+    with aws_platform(settings, console) as running:
+        yield running
+
+
+def signer(line: dict[str, Any], region: str) -> SigV4Auth:
+    keys = (line["access_key_id"], line["secret_access_key"], line["session_token"])
+    return SigV4Auth(region, Credentials(*keys))
+
+
+def message(name: str = "read-cypher", **arguments: Any) -> dict[str, Any]:
+    arguments = arguments or {"query": "RETURN 1 AS one"}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+def post(url: str, body: Any, **options: Any) -> httpx2.Response:
+    with httpx2.Client(trust_env=False, timeout=40) as client:
+        return client.post(url, json=body, **options)
+
+
+def token(aws: AwsPlatform, of: dict[str, Any]) -> str:
+    form = {"grant_type": "client_credentials", "client_id": of["client_id"], "client_secret": of["client_secret"]}
+    with httpx2.Client(trust_env=False) as client:
+        answer: dict[str, Any] = client.post(aws.line["token_url"], data=form).json()
+    return str(answer["access_token"])
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_sdk_client_with_the_signer_reads_the_graph_in_either_era(aws: AwsPlatform, mode: str) -> None:
+    line = aws.line
+    async with (
+        httpx2.AsyncClient(auth=signer(line, line["region"]), trust_env=False) as http,
+        Client(streamable_http_client(line["url"], http_client=http), mode=mode) as client,  # type: ignore[arg-type]
+    ):
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        assert "read-cypher" in tools
+        assert "write-cypher" not in tools
+        result = await client.call_tool("read-cypher", {"query": "MATCH (a:Airport) RETURN count(a) AS n"})
+    assert result.structured_content is not None
+    assert result.structured_content["rows"][0][0] > 1000
+
+
+async def test_a_bearer_token_opens_the_other_url(aws: AwsPlatform) -> None:
+    response = post(aws.line["url_jwt"], message(), headers={"authorization": f"Bearer {token(aws, aws.line)}"})
+    assert response.json()["result"]["structuredContent"]["rows"] == [[1]]
+
+
+def test_wrong_or_missing_proof_is_refused_and_never_led_elsewhere(aws: AwsPlatform) -> None:
+    line = aws.line
+    intruder = line["intruder"]
+    for response in (
+        post(line["url"], message()),
+        post(line["url"], message(), headers={"authorization": f"Bearer {token(aws, line)}"}),
+        post(line["url"], message(), auth=signer(line, "us-east-1")),
+        post(line["url"], message(), auth=signer(intruder, line["region"])),
+        post(line["url_jwt"], message()),
+        post(line["url_jwt"], message(), headers={"authorization": "Bearer x.y.z"}),
+        post(line["url_jwt"], message(), headers={"authorization": f"Bearer {token(aws, intruder)}"}),
+        post(line["url_jwt"], message(), auth=signer(line, line["region"])),
+    ):
+        assert response.status_code in (401, 403), response.text
+
+
+def test_the_identities_that_are_printed_read_and_do_not_write(aws: AwsPlatform) -> None:
+    body = message("write-cypher", query="CREATE (:Never)")
+    for response in (
+        post(aws.line["url"], body, auth=signer(aws.line, aws.line["region"])),
+        post(aws.line["url_jwt"], body, headers={"authorization": f"Bearer {token(aws, aws.line)}"}),
+    ):
+        assert response.json()["result"]["isError"] is True
+
+
+def test_one_environment_serves_hundreds_of_calls_though_it_is_frozen_between_them(aws: AwsPlatform) -> None:
+    function = aws.functions[0]
+    auth = signer(aws.line, aws.line["region"])
+    before = function.started
+    with httpx2.Client(trust_env=False, timeout=40) as client:
+        for _ in range(300):
+            response = client.post(aws.line["url"], json=message(), auth=auth)
+            assert response.json()["result"]["structuredContent"]["rows"] == [[1]]
+    assert function.started - before <= 1
+
+
+class Lambda:
+    """The function alone, with a store of its own; events say what a test wants them to."""
+
+    def __init__(self, aws: AwsPlatform, **environ: str) -> None:
+        keys = aws.secrets.keys_of_role(f"role{time.monotonic_ns()}", "secretsmanager:GetSecretValue")
+        always = {
+            **{name.upper(): value for name, value in keys.items()},
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.secrets.endpoint,
+        }
+        handler = environ.pop("handler", "aws_lambda.app.handler")
+        timeout = float(environ.pop("timeout", "20"))
+        self.function = Function(handler, {**always, **environ}, arn=ARN, timeout=timeout)
+
+    def __enter__(self) -> Lambda:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.function.close()
+
+    def event(self, body: Any, *, iam: dict[str, Any] | None = None) -> dict[str, Any]:
+        headers = [("host", "h"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")]
+        request = SignedRequest("POST", "/mcp", "", headers, json.dumps(body).encode())
+        caller = iam or {
+            "accountId": "123456789012",
+            "callerId": "AROAX:s",
+            "userArn": "arn:aws:sts::123456789012:assumed-role/Agent/s",
+        }
+        return event_of(request, domain="h", account="123456789012", iam=caller)
+
+    def call(self, body: Any) -> dict[str, Any]:
+        answer = self.function.invoke(self.event(body))
+        result: dict[str, Any] = json.loads(answer["body"])["result"]
+        return result
+
+
+def secret_of(settings: LocalSettings, **changed: str) -> SecretStr:
+    assert settings.neo4j_password is not None
+    fields = {
+        "uri": settings.neo4j_uri,
+        "username": settings.neo4j_username,
+        "password": settings.neo4j_password.get_secret_value(),
+    }
+    return SecretStr(json.dumps({**fields, **changed}))
+
+
+def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_function_lives(
+    aws: AwsPlatform, settings: LocalSettings
+) -> None:
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/mended", timeout="4") as function:
+        missing = function.call(message())
+        assert "not_found" in missing["content"][0]["text"]
+        aws.secrets.create("neo4j/mended", SecretStr(json.dumps({"uri": "bolt://db", "password": CANARY})))
+        time.sleep(5)
+        assert "malformed" in function.call(message())["content"][0]["text"]
+        aws.secrets.write("neo4j/mended", secret_of(settings, password=CANARY))
+        time.sleep(5)
+        assert "refused this server's own login" in function.call(message())["content"][0]["text"]
+        aws.secrets.write("neo4j/mended", secret_of(settings))
+        assert function.call(message())["structuredContent"]["rows"] == [[1]]
+        assert function.function.started == 1
+
+
+def test_an_answer_leaves_before_lambda_ends_the_call(aws: AwsPlatform) -> None:
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent", timeout="4") as function:
+        function.call(message())
+        begun = time.monotonic()
+        result = function.call(message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"))
+        assert time.monotonic() - begun < 4
+        assert "time was up" in result["content"][0]["text"]
+        assert function.call(message())["structuredContent"]["rows"] == [[1]]
+        assert function.function.started == 1
+
+
+def test_a_database_that_is_away_is_an_answer(aws: AwsPlatform, settings: LocalSettings) -> None:
+    aws.secrets.create("neo4j/away", secret_of(settings, uri="bolt://127.0.0.1:9"))
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/away") as function:
+        assert "cannot be reached" in function.call(message())["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{}, [], "text", None, {"version": "2.0"}, {"requestContext": {}}, {"requestContext": {"http": {}}, "query": "x"}],
+)
+def test_an_event_that_is_no_request_is_refused(aws: AwsPlatform, event: Any) -> None:
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent") as function:
+        assert function.function.invoke(event)["statusCode"] == 403
+
+
+def test_a_request_whose_caller_nobody_verified_is_refused(aws: AwsPlatform) -> None:
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent") as function:
+        event = function.event(message())
+        del event["requestContext"]["authorizer"]
+        event["headers"]["authorizer"] = json.dumps({"iam": {}})
+        assert function.function.invoke(event)["statusCode"] == 401
+
+
+def test_a_gateways_lambda_target_is_one_principal_and_reads_no_authorizer(aws: AwsPlatform) -> None:
+    policy = '[[rule]]\nname = "gateway"\nid = "my-gateway"\ntools = ["read-cypher"]\n'
+    environ = {
+        "NEO4J_M2M_SECRET": "neo4j/agent",
+        "NEO4J_M2M_POLICY": policy,
+        "NEO4J_M2M_GATEWAY_PRINCIPAL": "my-gateway",
+    }
+    with Lambda(aws, handler="aws_lambda.gateway.handler", **environ) as target:
+        custom = {"bedrockAgentCoreToolName": "neo4j___read-cypher"}
+        assert target.function.invoke({"query": "RETURN 1 AS one"}, custom)["rows"] == [[1]]
+        forged = {"query": "RETURN 1", "requestContext": {"authorizer": {"iam": {}}}}
+        assert target.function.invoke(forged, custom)["isError"] is True
+        write = {"bedrockAgentCoreToolName": "neo4j___write-cypher"}
+        assert "may not use" in target.function.invoke({"query": "CREATE (:X)"}, write)["message"]
+        assert target.function.invoke({"query": "RETURN 1"}, None)["isError"] is True
+
+
+def test_a_function_that_is_told_to_trace_serves_as_ever(aws: AwsPlatform) -> None:
+    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent", NEO4J_M2M_TRACING="true") as function:
+        assert function.call(message())["structuredContent"]["rows"] == [[1]]
