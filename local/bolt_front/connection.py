@@ -169,7 +169,7 @@ class FrontConnection:
         await backend.drain()
 
     async def _answer(self, raw: bytes) -> None:
-        await self._settled.wait()
+        """Tell the client; whoever calls this has seen to it that nothing is unanswered."""
         self._client[1].write(raw)
         await self._client[1].drain()
 

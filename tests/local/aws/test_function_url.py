@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -116,3 +119,26 @@ def test_nothing_is_left_when_the_function_is_closed(url: str, function: Functio
     pid = get(url).json()["pid"]
     function.close()
     assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does it, and only Linux")
+def test_a_frozen_environment_does_not_outlive_a_parent_that_was_killed() -> None:
+    script = (
+        "import sys, time\n"
+        "from local.aws.environment import Function\n"
+        f"function = Function({ECHO!r}, {{}}, arn={ARN!r}, freeze=True)\n"
+        "print(function.invoke({})['body'], flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert parent.stdout is not None
+    for line in parent.stdout:
+        if line.startswith("{"):
+            break
+    child = psutil.Process(json.loads(line)["pid"])
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert psutil.wait_procs([child], timeout=5)[1] == []

@@ -89,6 +89,8 @@ def test_a_change_of_login_after_a_failure_ends_the_connection(front: RunningBol
         client.send(behind)
         [(name, said)] = client.read_to_end()
     assert (name, said["neo4j_code"]) == ("FAILURE", "Neo.ClientError.Request.Invalid")
+    counted = front.logins.snapshot()
+    assert (counted.accepted, counted.refused) == ({"api-key": 1}, {})
 
 
 def test_what_was_sent_behind_a_refused_login_does_not_run(
@@ -102,6 +104,21 @@ def test_what_was_sent_behind_a_refused_login_does_not_run(
         client.read_to_end()
     counted = empty_neo4j_driver.execute_query("MATCH (n:Uninvited) RETURN count(n) AS n")
     assert counted.records[0]["n"] == 0
+
+
+def test_the_end_of_a_token_is_told_when_what_came_before_is_answered(front: RunningBoltFront, issuer: Issuer) -> None:
+    end = int(time.time()) + 2
+    with RawBolt(port_of(front)) as client:
+        client.send(HELLO, logon(scheme="bearer", credentials=issuer.token("agent", exp=end)))
+        client.read(2)
+        time.sleep(max(0.0, end - 0.7 - time.time()))
+        client.send(run("UNWIND range(1, 6000000) AS i RETURN max(i % 7) AS n"), PULL)
+        time.sleep(max(0.0, end + 0.1 - time.time()))
+        client.send(run("RETURN 1"), LOGOFF)
+        answers = client.read_to_end()
+    assert [name for name, _ in answers] == ["SUCCESS", "RECORD", "SUCCESS", "FAILURE", "FAILURE"]
+    codes = [said["neo4j_code"] for _, said in answers[-2:]]
+    assert codes == ["Neo.ClientError.Security.TokenExpired", "Neo.ClientError.Request.Invalid"]
 
 
 def test_after_the_end_of_a_token_all_is_refused_until_another_login(front: RunningBoltFront, issuer: Issuer) -> None:
