@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -96,7 +97,8 @@ class _Environment:
         """End the process: it goes when there are no more events, or is killed."""
         if self._freeze and self.alive():
             self.process.send_signal(signal.SIGCONT)
-        self._events.close()
+        with contextlib.suppress(OSError):  # an event that nobody reads any more
+            self._events.close()
         try:
             self.process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

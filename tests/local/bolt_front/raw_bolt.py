@@ -17,10 +17,12 @@ Answer = tuple[str, Any]
 
 
 def message(signature: int, *fields: Any) -> bytes:
-    """One message in one chunk."""
+    """One message in chunks of the greatest length."""
     buffer = PackableBuffer()
     Packer(buffer).pack_struct(bytes([signature]), fields)
-    return len(buffer.data).to_bytes(2, "big") + bytes(buffer.data) + b"\x00\x00"
+    data = bytes(buffer.data)
+    chunks = [data[at : at + 0xFFFF] for at in range(0, len(data), 0xFFFF)]
+    return b"".join(len(chunk).to_bytes(2, "big") + chunk for chunk in chunks) + b"\x00\x00"
 
 
 def logon(**token: Any) -> bytes:
