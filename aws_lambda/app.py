@@ -18,11 +18,9 @@ from aws_lambda.identity import IAM_FACT, iam_caller
 from aws_lambda.secrets import SecretsManager
 from aws_lambda.settings import AwsSettings
 from core.asgi import AsgiApp, Scope, Told
-from core.credentials.sources import load_secret
 from core.deadline import Deadline
 from core.http import Application, Authenticate
-from core.identity.grant import GrantFor, read_only
-from core.identity.policy import read_policy
+from core.identity.configured import configured_grants, stored_api_keys, token_door
 
 __all__ = ["application_of", "handler", "told_by_lambda"]
 
@@ -57,32 +55,10 @@ def application_of(settings: AwsSettings, secrets: SecretsManager) -> Applicatio
     Raises:
         PolicyError, IssuerError: What the settings hold does not parse.
     """
-    grant_for: GrantFor = read_only
-    if settings.policy is not None:
-        grant_for = read_policy(settings.policy, source=settings.variable("policy")).grant_for
-    door = iam_caller if settings.caller_auth == "iam" else _token_door(settings, secrets)
-    return Application(settings, door, grant_for=grant_for, secrets=secrets, audit=write_down)
-
-
-def _token_door(settings: AwsSettings, secrets: SecretsManager) -> Authenticate:
-    from core.identity.api_keys import ApiKeyVerifier
-    from core.identity.bearer import BearerDoor
-    from core.identity.issuers import read_issuers
-    from core.identity.resource_metadata import ResourceMetadata
-    from core.identity.tokens import TokenVerifier
-
-    verifier = metadata = keys = None
-    if settings.issuers is not None:
-        issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
-        verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
-    name = settings.keys_secret
-    if name is not None:
-
-        async def load() -> str:
-            return (await load_secret(secrets, name)).text.get_secret_value()
-
-        keys = ApiKeyVerifier(load, platform="aws", source=name)
-    return BearerDoor(verifier, metadata, api_keys=keys).authenticate
+    door: Authenticate = iam_caller
+    if settings.caller_auth == "jwt":
+        door = token_door(settings, stored_api_keys(settings, secrets, platform="aws")).authenticate
+    return Application(settings, door, grant_for=configured_grants(settings), secrets=secrets, audit=write_down)
 
 
 def write_down(line: dict[str, Any]) -> None:

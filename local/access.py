@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.credentials.credential import parse_credential
-from core.credentials.sources import load_secret
 from core.errors import LocalError, PolicyError
 from core.http import Authenticate, Request, Response
+from core.identity.configured import stored_api_keys, token_door
 from core.identity.grant import Grant, GrantFor, read_only
 from core.identity.policy import read_policy
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
@@ -51,16 +51,7 @@ def access(settings: LocalSettings) -> Access:
         return local_access(settings)[0]
     secrets = checked_secrets(settings)
     grant_for = _grant_for(settings, secrets)
-    from core.identity.bearer import BearerDoor
-    from core.identity.issuers import read_issuers
-    from core.identity.resource_metadata import ResourceMetadata
-    from core.identity.tokens import TokenVerifier
-
-    verifier = metadata = None
-    if settings.issuers is not None:
-        issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
-        verifier, metadata = TokenVerifier(issuers), ResourceMetadata(issuers, resource=settings.public_url)
-    door = BearerDoor(verifier, metadata, api_keys=_api_keys(settings, secrets))
+    door = token_door(settings, _api_keys(settings, secrets))
     return Access(door.authenticate, grant_for, secrets, proves=True)
 
 
@@ -133,11 +124,7 @@ def _api_keys(settings: LocalSettings, secrets: SecretDirectory | None) -> ApiKe
                 "directory to find it in. Set both."
             )
         parse_key_ring(secrets.read(name).text.get_secret_value(), name)
-
-        async def load_stored() -> str:
-            return (await load_secret(secrets, name)).text.get_secret_value()
-
-        return ApiKeyVerifier(load_stored, platform="local", source=name)
+        return stored_api_keys(settings, secrets, platform="local")
     if path is None:
         return None
     read_ring(path)

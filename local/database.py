@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import neo4j
+from pydantic import SecretStr
 
 from core.errors import SettingsError
 from local.console import Console
@@ -15,7 +17,7 @@ from local.embedded import EmbeddedNeo4j
 from local.sample import load_sample
 from local.settings import LocalSettings
 
-__all__ = ["embedded_database", "open_database"]
+__all__ = ["embedded_database", "open_database", "stored_credential"]
 
 
 @contextmanager
@@ -53,6 +55,26 @@ def open_database(settings: LocalSettings, console: Console) -> Iterator[LocalSe
                 "neo4j_database": database.database,
             }
         )
+
+
+def stored_credential(settings: LocalSettings) -> SecretStr:
+    """What a secret store is given, so that a function finds the database that ``settings`` name: JSON.
+
+    Raises:
+        SettingsError: They name no database with user and password.
+    """
+    if settings.neo4j_uri is None or settings.neo4j_password is None:
+        raise SettingsError(
+            "What is put into the platform's secret store is a user and a password: set NEO4J_URI, NEO4J_USERNAME and "
+            "NEO4J_PASSWORD, or none of them for the embedded database."
+        )
+    fields = {
+        "uri": settings.neo4j_uri,
+        "username": settings.neo4j_username,
+        "password": settings.neo4j_password.get_secret_value(),
+        "database": settings.neo4j_database,
+    }
+    return SecretStr(json.dumps({name: value for name, value in fields.items() if value}))
 
 
 @contextmanager

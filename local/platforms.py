@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from core.errors import LocalError
 from local.console import Console
 from local.settings import LocalSettings
 
-__all__ = ["PLATFORMS", "emulate", "invoke"]
+__all__ = ["PLATFORMS", "PlatformModule", "Running", "emulate", "invoke", "module_of"]
 
-PLATFORMS = ("aws",)
-"""Those that can be had so far."""
+PLATFORMS = {"aws": "local.aws.emulate"}
+"""Those that can be had so far, and the module of each; it is a `PlatformModule`."""
 
 _SECONDS_BETWEEN_CHECKS = 0.5
+
+
+class Running(Protocol):
+    """A platform that runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+
+    line: dict[str, Any]
+
+
+class PlatformModule(Protocol):
+    """What each platform's module has."""
+
+    def platform(self, settings: LocalSettings, console: Console, *, port: int = 0) -> AbstractContextManager[Running]:
+        """Run it while the context lasts; its front is on ``port``, 0 for any that is free.
+
+        Raises:
+            LocalError: A port is taken, or the embedded database does not start.
+        """
+
+    def invoke(self, settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The tool result of one call of the platform's function, in this process.
+
+        Raises:
+            LocalError: The embedded database does not start.
+        """
+
+
+def module_of(platform: str) -> PlatformModule:
+    """The module of ``platform``, imported now: each brings its cloud's SDK along."""
+    module: Any = importlib.import_module(PLATFORMS[platform])
+    loaded: PlatformModule = module
+    return loaded
 
 
 def emulate(platform: str, settings: LocalSettings, console: Console, *, port: int | None) -> None:
@@ -25,9 +58,7 @@ def emulate(platform: str, settings: LocalSettings, console: Console, *, port: i
     Raises:
         LocalError: A port is taken, or the embedded database does not start.
     """
-    from local.aws.emulate import aws_platform
-
-    with aws_platform(settings, console, port=port or 0) as running:
+    with module_of(platform).platform(settings, console, port=port or 0) as running:
         print(json.dumps(running.line), flush=True)
         console.say(f"{platform} answers at {running.line['url']}. Ctrl-C stops it.")
         while True:
@@ -40,9 +71,7 @@ def invoke(platform: str, settings: LocalSettings, console: Console, tool: str, 
     Raises:
         LocalError: An argument has no value, or the embedded database does not start.
     """
-    from local.aws.emulate import invoke as invoke_aws
-
-    result = invoke_aws(settings, console, tool, dict(_argument(pair) for pair in pairs))
+    result = module_of(platform).invoke(settings, console, tool, dict(_argument(pair) for pair in pairs))
     if result.get("isError"):
         console.say("\n".join(part.get("text", "") for part in result["content"]) or "The function refused the call.")
         return 1

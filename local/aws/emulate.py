@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import SecretStr
-
 from core.http import MCP_PATH
 from local.aws.account import Account, Role, invoke_statements
 from local.aws.environment import Function
@@ -22,12 +20,12 @@ from local.aws.runtime import LambdaContext
 from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.aws.sigv4 import SignedRequest
 from local.console import Console
-from local.database import open_database
+from local.database import open_database, stored_credential
 from local.issuer import Client, Issuer, Resource, running_issuer
 from local.loopback_server import served
 from local.settings import LocalSettings
 
-__all__ = ["AwsPlatform", "aws_platform", "invoke"]
+__all__ = ["AwsPlatform", "invoke", "platform"]
 
 _ACCOUNT = "123456789012"
 _REGION = "eu-central-1"
@@ -56,14 +54,7 @@ def _policy(kind: str, identifier: str) -> str:
 def _stored_secret(settings: LocalSettings, console: Console) -> Iterator[tuple[RunningSecretsManager, dict[str, str]]]:
     """Secrets Manager with the database's credential in it, and the environment of a function that may read it."""
     with open_database(settings, console) as complete, running_secrets_manager(_REGION) as store:
-        assert complete.neo4j_password is not None  # noqa: S101 - open_database sees to it
-        credential = {
-            "uri": complete.neo4j_uri,
-            "username": complete.neo4j_username,
-            "password": complete.neo4j_password.get_secret_value(),
-            "database": complete.neo4j_database,
-        }
-        store.create(_SECRET, SecretStr(json.dumps({name: value for name, value in credential.items() if value})))
+        store.create(_SECRET, stored_credential(complete))
         keys = store.keys_of_role("function", "secretsmanager:GetSecretValue")
         yield (
             store,
@@ -78,9 +69,7 @@ def _stored_secret(settings: LocalSettings, console: Console) -> Iterator[tuple[
 
 
 @contextlib.contextmanager
-def aws_platform(
-    settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True
-) -> Iterator[AwsPlatform]:
+def platform(settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True) -> Iterator[AwsPlatform]:
     """Run it while the context lasts; the IAM function URL is on ``port``, 0 for any that is free.
 
     Raises:

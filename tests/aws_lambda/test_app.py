@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
 
 from aws_lambda.signer import SigV4Auth
-from local.aws.emulate import AwsPlatform, aws_platform
+from local.aws.emulate import AwsPlatform, platform
 from local.aws.environment import Function
 from local.aws.events import event_of
 from local.aws.sigv4 import SignedRequest
@@ -35,7 +35,7 @@ def settings(sample_database: EmbeddedNeo4j) -> LocalSettings:
 
 @pytest.fixture(scope="module")
 def aws(settings: LocalSettings, console: Console) -> Iterator[AwsPlatform]:
-    with aws_platform(settings, console) as running:
+    with platform(settings, console) as running:
         yield running
 
 
