@@ -4,6 +4,8 @@
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+# Python 3.13 is what the functions run on; some checks need it, and find it here.
+PYTHON313 = $(firstword $(foreach p,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13),$(shell $(p) -c '' 2>/dev/null && echo $(p))))
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -14,7 +16,6 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "neo4j-m2m needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python3.13 demo)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Everything is installed from a list of exact versions and hashes; pip resolves nothing.
 # Everything is installed from lists of exact versions and hashes; pip resolves nothing.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps --no-build-isolation
 
@@ -83,15 +84,35 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 	$(BIN)/python -m bench.memory --rows 100000
 	$(BIN)/python -m bench.policy
 
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-annotate --custom-compile-command 'make lock'
+# What runs in Lambda: wheels for its processor and its Python, on whatever machine they are gathered. Byte code that
+# is shipped spares each cold start its making; it is not checked against the source, whose time stamps Lambda changes.
+LAMBDA_WHEELS := --only-binary :all: --implementation cp --python-version 3.13 \
+	--platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64
+
+.PHONY: build-Function build-GatewayFunction
+build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS_DIR
+	$(PYTHON) -m pip --disable-pip-version-check install --quiet --target "$(ARTIFACTS_DIR)" --require-hashes --no-deps \
+		--no-compile $(LAMBDA_WHEELS) -r requirements/aws.txt
+	rm -rf "$(ARTIFACTS_DIR)/bin"
+	cp -R core aws_lambda $(wildcard policy.toml issuers.toml) "$(ARTIFACTS_DIR)"
+	find "$(ARTIFACTS_DIR)" -name __pycache__ -type d -prune -exec rm -rf {} +
+	@if [ -n "$(PYTHON313)" ]; then \
+		$(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
+			"$(ARTIFACTS_DIR)"; \
+	else echo "No Python 3.13 here to compile with: the function will work, and start some two seconds later."; fi
+
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+	--custom-compile-command 'make lock'
+UNIVERSAL := --universal --python-version 3.11
 
 lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
-	$(LOCK) requirements/build.in -o requirements/build.txt
-	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
-	$(LOCK) pyproject.toml --extra local --constraint requirements/dev.txt -o requirements/local.txt
-	$(LOCK) requirements/node.in -o requirements/node.txt
-	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
+	$(LOCK) $(UNIVERSAL) requirements/build.in -o requirements/build.txt
+	$(LOCK) $(UNIVERSAL) pyproject.toml --extra local --extra dev -o requirements/dev.txt
+	$(LOCK) $(UNIVERSAL) pyproject.toml --extra local --constraint requirements/dev.txt -o requirements/local.txt
+	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 pyproject.toml --extra aws \
+		--constraint requirements/dev.txt -o requirements/aws.txt
+	$(LOCK) $(UNIVERSAL) requirements/node.in -o requirements/node.txt
+	$(LOCK) $(UNIVERSAL) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
 	rm -rf $(VENV) .venv-node .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,6 +7,7 @@ since the driver's connections belong to the loop that opened them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Any
 
@@ -34,10 +35,19 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html 
 """
 
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
+_FAILURES = frozenset({"unavailable", "failed"})
 
 settings = AwsSettings.from_environ(os.environ)
-logger = Logger(service="neo4j-m2m", level=settings.log_level, log_uncaught_exceptions=False)
+# The audit's lines are of level INFO, and written whatever the level of the others.
+logger = Logger(
+    service="neo4j-m2m", level="DEBUG" if settings.log_level == "DEBUG" else "INFO", log_uncaught_exceptions=False
+)
+_core = logging.getLogger("core")
+_core.setLevel(settings.log_level)
+_core.handlers[:] = [logger.registered_handler]  # as JSON, with the request's id
+_core.propagate = False
 metrics = Metrics(namespace="Neo4jM2M", service="neo4j-m2m")
+metrics.set_default_dimensions(function_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local"))
 
 
 def told_by_lambda(scope: Scope) -> Told:
@@ -70,6 +80,8 @@ def write_down(line: dict[str, Any]) -> None:
     metrics.add_metric("Calls", MetricUnit.Count, 1)
     if line.get("outcome") in _REFUSALS:
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
+    if line.get("outcome") in _FAILURES:
+        metrics.add_metric("Failures", MetricUnit.Count, 1)
 
 
 loop = asyncio.new_event_loop()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import httpx2
 import pytest
@@ -120,7 +121,7 @@ def test_one_environment_serves_hundreds_of_calls_though_it_is_frozen_between_th
 class Lambda:
     """The function alone, with a store of its own; events say what a test wants them to."""
 
-    def __init__(self, aws: AwsPlatform, **environ: str) -> None:
+    def __init__(self, aws: AwsPlatform, log: IO[str] | None = None, **environ: str) -> None:
         keys = aws.secrets.keys_of_role(f"role{time.monotonic_ns()}", "secretsmanager:GetSecretValue")
         always = {
             **{name.upper(): value for name, value in keys.items()},
@@ -128,7 +129,7 @@ class Lambda:
         }
         handler = environ.pop("handler", "aws_lambda.app.handler")
         timeout = float(environ.pop("timeout", "20"))
-        self.function = Function(handler, {**always, **environ}, arn=ARN, timeout=timeout)
+        self.function = Function(handler, {**always, **environ}, arn=ARN, timeout=timeout, log=log)
 
     def __enter__(self) -> Lambda:
         return self
@@ -233,3 +234,38 @@ def test_a_gateways_lambda_target_is_one_principal_and_reads_no_authorizer(aws: 
 def test_a_function_that_is_told_to_trace_serves_as_ever(aws: AwsPlatform) -> None:
     with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent", NEO4J_M2M_TRACING="true") as function:
         assert function.call(message())["structuredContent"]["rows"] == [[1]]
+
+
+def test_the_audit_and_the_metrics_are_written_down_whatever_the_level_of_the_log(
+    aws: AwsPlatform, settings: LocalSettings, tmp_path: Path
+) -> None:
+    aws.secrets.create("neo4j/logged", secret_of(settings, password=CANARY))
+    path = tmp_path / "log"
+    with (
+        path.open("w") as log,
+        Lambda(aws, log, NEO4J_M2M_SECRET="neo4j/logged", NEO4J_M2M_LOG_LEVEL="ERROR", timeout="4") as function,
+    ):
+        assert function.call(message())["isError"] is True
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert CANARY not in path.read_text()
+    audit = next(line for line in lines if line.get("audit") == "call")
+    assert (audit["outcome"], audit["cold_start"], audit["function_name"]) == ("unavailable", True, "neo4j-m2m")
+    assert audit["function_request_id"]
+    (counted,) = (line for line in lines if "_aws" in line)
+    (dimensions,) = counted["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    assert set(dimensions) == {"service", "function_name"}
+    assert (counted["Calls"], counted["Failures"], counted["function_name"]) == ([1.0], [1.0], "neo4j-m2m")
+    assert {line["level"] for line in lines if line not in (audit, counted)} == {"ERROR"}
+
+
+def test_what_the_core_logs_is_json_with_the_id_of_the_request(
+    aws: AwsPlatform, settings: LocalSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as log, Lambda(aws, log, NEO4J_M2M_SECRET="neo4j/none", timeout="4") as function:
+        assert function.call(message())["isError"] is True
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    audit = next(line for line in lines if line.get("audit") == "call")
+    warning = next(line for line in lines if line.get("level") == "WARNING")
+    assert "neo4j/none" in warning["message"]
+    assert warning["function_request_id"] == audit["function_request_id"]
