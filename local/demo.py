@@ -6,27 +6,41 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 from rich.console import Console as RichConsole
 from rich.table import Table
 
 from core.errors import LocalError
+from local.callers import Caller
 from local.console import Console
+from local.database import embedded_database
+from local.platforms import PLATFORMS, module_of
 from local.sample.questions import QUESTIONS, Question
 from local.settings import LocalSettings
 
 __all__ = ["run_demo"]
 
-_SERVER_START_SECONDS = 600
-"""The first start downloads the database; a slow line must not end the demo."""
-
 _SERVER_STOP_SECONDS = 20
+
+_TITLES = {
+    "aws": "AWS Bedrock AgentCore: a Lambda function behind function URLs",
+    "azure": "Azure AI Foundry: an Azure Function",
+    "databricks": "Databricks Agent Bricks: a Databricks App",
+}
+
+_AGENTS_QUESTION = (
+    "MATCH (a:Airline)-[:OPERATES]->(p:Plane) RETURN a.name AS airline, count(p) AS planes ORDER BY planes DESC LIMIT 3"
+)
 
 _REFUSED: tuple[tuple[str, str], ...] = (
     ("And a statement that writes?", "MATCH (a:Airport {faa: 'JFK'}) SET a.name = 'Idlewild' RETURN a.name"),
@@ -38,9 +52,11 @@ _REFUSED: tuple[tuple[str, str], ...] = (
 
 
 def run_demo(settings: LocalSettings, console: Console) -> int:
-    """Start ``serve``, ask it the sample graph's questions over HTTP, print the answers on stdout, stop it.
+    """Start ``serve``, ask it the sample graph's questions over HTTP; then call the graph as an agent of each platform
+    would. Print what happens on stdout, and stop what was started.
 
-    Returns 0 if every question was answered with rows and what must not run was refused, else 1.
+    Returns 0 if every question was answered with rows, every agent was served, and what and who must not be let in was
+    refused; else 1.
 
     Raises:
         LocalError: NEO4J_URI names another database, or the server does not start.
@@ -51,37 +67,69 @@ def run_demo(settings: LocalSettings, console: Console) -> int:
             "Unset NEO4J_URI for the demo; `neo4j-m2m serve` serves yours."
         )
     started = time.monotonic()
-    with _served() as url:
-        console.say(f"Ready after {time.monotonic() - started:.1f} s.")
-        return asyncio.run(_ask(url))
+    with embedded_database(settings, console):
+        with _started(console, "serve", "--port", "0") as serving:
+            console.say(f"Ready after {time.monotonic() - started:.1f} s.")
+            failures = asyncio.run(_ask(serving.ready["url"]))
+        for platform in PLATFORMS:
+            with _started(console, "emulate", platform) as emulated:
+                failures += asyncio.run(_call_as_agents(platform, emulated))
+    return 1 if failures else 0
+
+
+@dataclass
+class _Child:
+    """A command in a process of its own: the line it printed when it was ready, and its log, lines of JSON."""
+
+    ready: dict[str, Any]
+    log: list[dict[str, Any]]
 
 
 @contextmanager
-def _served() -> Iterator[str]:
-    """The URL of a ``serve`` in a process of its own; it and its children are gone when the context is left."""
-    command = [sys.executable, "-m", "local.cli", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+def _started(console: Console, *arguments: str) -> Iterator[_Child]:
+    """Run a command until the context is left; what it says that is no log goes on to ``console``."""
+    command = [sys.executable, "-m", "local.cli", *arguments]
+    log: list[dict[str, Any]] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        listener = threading.Thread(target=_listen, args=(process.stderr, log, console))
+        listener.start()
         try:
             line = next(iter(process.stdout or ()), "")
             if not line:
-                raise LocalError("The server did not start; the lines above say why.")
-            yield str(json.loads(line)["url"])
+                raise LocalError(f"{' '.join(arguments)} did not start; the lines above say why.")
+            yield _Child(json.loads(line), log)
         finally:
             process.terminate()
             try:
                 process.wait(_SERVER_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+            listener.join()
+
+
+def _listen(said: Iterable[str], log: list[dict[str, Any]], console: Console) -> None:
+    for line in said:
+        try:
+            log.append(json.loads(line))
+        except ValueError:
+            console.say(line.rstrip())
+
+
+def _out() -> RichConsole:
+    return RichConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 async def _ask(url: str) -> int:
-    out = RichConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    """Ask the questions; how many went wrong."""
+    out = _out()
     failures = 0
     async with Client(url) as client:
         out.print(f"\nAn MCP client ({client.protocol_version}) talks to {url}", style="bold", markup=False)
         listed = await client.list_tools()
         for tool in listed.tools:
-            out.print(f"  {tool.name:<12} {tool.title}", markup=False)
+            out.print(f"  {tool.name:<15} {tool.title}", markup=False)
         schema = await client.call_tool("get-schema", {})
         _print_schema(out, schema)
         for number, question in enumerate(QUESTIONS, 1):
@@ -90,7 +138,46 @@ async def _ask(url: str) -> int:
             failures += not await _is_refused(out, client, text, statement)
     questions = f"{len(QUESTIONS)} questions asked"
     out.print(f"\n{questions}, {failures} went wrong." if failures else f"\n{questions}, all answered.", style="bold")
-    return 1 if failures else 0
+    return failures
+
+
+async def _call_as_agents(platform: str, emulated: _Child) -> int:
+    """Call a platform as its agents would, and as others; how many calls went wrong."""
+    out = _out()
+    out.print(f"\n{_TITLES[platform]}", style="bold", markup=False)
+    failures = 0
+    for caller in module_of(platform).callers(emulated.ready):
+        out.print(f"  {caller.who}", style="cyan", markup=False)
+        said, well = await _call_as(caller)
+        failures += not well
+        out.print(f"    {said}", style=None if well else "red", markup=False)
+    audited = [line for line in emulated.log if line.get("audit") == "call" and line.get("tool") == "read-cypher"]
+    if audited:
+        about = {name: audited[0][name] for name in ("principal", "rule", "tool", "outcome", "rows", "duration_ms")}
+        out.print(
+            f"  and of the first of these reads the audit says\n    {json.dumps(about)}", style="dim", markup=False
+        )
+    return failures
+
+
+async def _call_as(caller: Caller) -> tuple[str, bool]:
+    """What came of one call by ``caller``, and whether it had to be so."""
+    async with httpx2.AsyncClient(auth=caller.auth, trust_env=False, timeout=60) as http:
+        if not caller.admitted:
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+            response = await http.post(caller.url, json=message)
+            return f"{response.status_code}: {response.text.strip()}", response.status_code in (401, 403)
+        async with Client(streamable_http_client(caller.url, http_client=http)) as client:
+            await client.list_tools()
+            started = time.perf_counter()
+            result = await client.call_tool("read-cypher", {"query": _AGENTS_QUESTION})
+            milliseconds = (time.perf_counter() - started) * 1000
+            written = await client.call_tool("write-cypher", {"query": "CREATE (:Never)"})
+        if result.is_error:
+            return f"failed: {_text(result)}", False
+        rows = "; ".join(" ".join(map(_cell, row)) for row in result.structured_content["rows"])
+        writes = "cannot write" if written.is_error else "CAN WRITE"
+        return f"reads in {milliseconds:.0f} ms, and {writes}: {rows}", bool(rows) and written.is_error
 
 
 def _print_schema(out: RichConsole, schema: CallToolResult) -> None:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from core.errors import LocalError
+from local.callers import Caller
 from local.console import Console
 from local.settings import LocalSettings
 
@@ -36,6 +37,9 @@ class PlatformModule(Protocol):
         Raises:
             LocalError: A port is taken, or the embedded database does not start.
         """
+
+    def callers(self, line: dict[str, Any]) -> list[Caller]:
+        """Who calls the platform that printed ``line``: agents, and those it has to refuse."""
 
     def invoke(self, settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The tool result of one call of the platform's function, in this process.

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.credentials import Credentials
+
+from aws_lambda.signer import SigV4Auth
 from core.http import MCP_PATH
 from local.aws.account import Account, Role, invoke_statements
 from local.aws.environment import Function
@@ -19,13 +22,14 @@ from local.aws.function_url import FunctionUrl
 from local.aws.runtime import LambdaContext
 from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.aws.sigv4 import SignedRequest
+from local.callers import Caller, bearer
 from local.console import Console
 from local.database import open_database, stored_credential
 from local.issuer import Client, Issuer, Resource, running_issuer
 from local.loopback_server import served
 from local.settings import LocalSettings
 
-__all__ = ["AwsPlatform", "invoke", "platform"]
+__all__ = ["AwsPlatform", "callers", "invoke", "platform"]
 
 _ACCOUNT = "123456789012"
 _REGION = "eu-central-1"
@@ -135,6 +139,23 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0, freeze
 def _health(account: str) -> dict[str, Any]:
     request = SignedRequest("GET", "/health", "", [("host", "local")], b"")
     return event_of(request, domain="local", account=account, iam=None)
+
+
+def callers(line: dict[str, Any]) -> list[Caller]:
+    """Who calls the two URLs of ``line``, which `emulate` has printed."""
+    intruder = line["intruder"]
+    return [
+        Caller("an IAM role that signs with SigV4, as an AgentCore Gateway does", line["url"], _signer(line, line)),
+        Caller("an OAuth client with its token", line["url_jwt"], bearer(line["token_url"], line)),
+        Caller("a role that may call, and whom no rule admits", line["url"], _signer(line, intruder), admitted=False),
+        Caller("a client whom no rule admits", line["url_jwt"], bearer(line["token_url"], intruder), admitted=False),
+        Caller("somebody who does not sign", line["url"], admitted=False),
+    ]
+
+
+def _signer(line: dict[str, Any], keys: dict[str, Any]) -> SigV4Auth:
+    names = ("access_key_id", "secret_access_key", "session_token")
+    return SigV4Auth(line["region"], Credentials(*(keys[name] for name in names)))
 
 
 def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
