@@ -40,15 +40,15 @@ WITHOUT_RESOURCES = {
 """What AWS's own policy for functions in a VPC, and its service authorization reference, allow on all resources."""
 
 
-def parsed() -> dict[str, Any]:
-    template, problems = decode(str(ROOT / "template.yaml"))
+def parsed(name: str) -> dict[str, Any]:
+    template, problems = decode(str(ROOT / name))
     assert problems == []
     assert template is not None
     plain: dict[str, Any] = json.loads(json.dumps(template))
     return plain
 
 
-TEMPLATE = parsed()
+TEMPLATE = parsed("template.yaml")
 
 
 class Decided:
@@ -120,10 +120,9 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_the_linter_of_cloudformation_finds_nothing() -> None:
-    path = str(ROOT / "template.yaml")
-    regions = ["eu-central-1", "us-east-1"]
-    matches = cfnlint.lint_file(Path(path), cfnlint.ManualArgs(regions=regions))
+@pytest.mark.parametrize("name", ["template.yaml", "infra/aws/gateway.yaml"])
+def test_the_linter_of_cloudformation_finds_nothing(name: str) -> None:
+    matches = cfnlint.lint_file(ROOT / name, cfnlint.ManualArgs(regions=["eu-central-1", "us-east-1"]))
     assert [str(match) for match in matches] == []
 
 
@@ -289,3 +288,15 @@ def test_a_stack_that_would_let_nobody_in_is_refused_before_it_is_made(given: di
         if template.holds(rule["RuleCondition"]):
             kept += [template.holds(assertion["Assert"]) for assertion in rule["Assertions"]]
     assert all(kept) is fits
+
+
+def test_a_gateway_may_call_through_the_url_only_and_signs_for_lambda() -> None:
+    resources = parsed("infra/aws/gateway.yaml")["Resources"]
+    statements = resources["MayCall"]["Properties"]["PolicyDocument"]["Statement"]
+    by_action = {one["Action"]: one for one in statements}
+    assert set(by_action) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert by_action["lambda:InvokeFunction"]["Condition"]["Bool"] == {"lambda:InvokedViaFunctionUrl": "true"}
+    assert all(one["Resource"] == {"Ref": "FunctionAlias"} for one in statements)
+    (provider,) = resources["Target"]["Properties"]["CredentialProviderConfigurations"]
+    assert provider["CredentialProviderType"] == "GATEWAY_IAM_ROLE"
+    assert provider["CredentialProvider"]["IamCredentialProvider"]["Service"] == "lambda"
