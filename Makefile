@@ -86,8 +86,9 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 
 # What runs in Lambda: wheels for its processor and its Python, on whatever machine they are gathered. Byte code that
 # is shipped spares each cold start its making; it is not checked against the source, whose time stamps Lambda changes.
-LAMBDA_WHEELS := --only-binary :all: --implementation cp --python-version 3.13 \
-	--platform manylinux_2_28_aarch64 --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64
+LAMBDA_MACHINE := aarch64
+LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
+	$(foreach glibc,_2_28 _2_17 2014,--platform manylinux$(glibc)_$(LAMBDA_MACHINE))
 
 .PHONY: build-Function build-GatewayFunction
 build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS_DIR
