@@ -102,18 +102,19 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 			"$(ARTIFACTS_DIR)"; \
 	else echo "No Python 3.13 here to compile with: the function will work, and start some two seconds later."; fi
 
-LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'
-UNIVERSAL := --universal --python-version 3.11
+LOCK := $(COMPILE) --universal --python-version 3.11
 
 lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
-	$(LOCK) $(UNIVERSAL) requirements/build.in -o requirements/build.txt
-	$(LOCK) $(UNIVERSAL) pyproject.toml --extra local --extra dev -o requirements/dev.txt
-	$(LOCK) $(UNIVERSAL) pyproject.toml --extra local --constraint requirements/dev.txt -o requirements/local.txt
-	$(LOCK) --python-version 3.13 --python-platform aarch64-manylinux_2_28 pyproject.toml --extra aws \
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra local --constraint requirements/dev.txt -o requirements/local.txt
+	$(LOCK) pyproject.toml --extra azure --constraint requirements/dev.txt -o requirements.txt
+	$(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux_2_28 pyproject.toml --extra aws \
 		--constraint requirements/dev.txt -o requirements/aws.txt
-	$(LOCK) $(UNIVERSAL) requirements/node.in -o requirements/node.txt
-	$(LOCK) $(UNIVERSAL) requirements/rivals.in -o requirements/rivals.txt
+	$(LOCK) requirements/node.in -o requirements/node.txt
+	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
 	rm -rf $(VENV) .venv-node .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

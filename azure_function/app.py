@@ -1,0 +1,119 @@
+"""The function app: ``azure_function.app.app``, which ``function_app.py`` at the repository's root shows to the worker.
+
+Plain routes, and no `AsgiFunctionApp`, whose start-up races with the first requests. A worker has one event loop, on
+which every call runs, so that one application, and one driver, live as long as it does. Nothing is opened while the
+module is imported: the first call that needs the database opens it, and those that come with it wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from azure_function.identity import door_of, level_of
+from azure_function.secrets import KeyVault
+from azure_function.settings import AzureSettings
+from azure_function.workload import OwnIdentity
+from core.audit import log_line
+from core.http import HEALTH_PATH, MCP_PATH, Application, Request
+from core.identity.configured import configured_grants
+
+__all__ = ["app", "application", "application_of", "handle", "request_of"]
+
+_METADATA_PATH = "/.well-known/oauth-protected-resource"
+
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Source: https://www.w3.org/TR/trace-context/#traceparent-header ."""
+
+_operation: ContextVar[str] = ContextVar("operation", default="")
+
+
+def application_of(settings: AzureSettings) -> Application:
+    """The server, with the door that ``settings`` ask for.
+
+    Raises:
+        PolicyError, IssuerError: What the settings hold does not parse.
+    """
+    identity = OwnIdentity.of(settings)
+    secrets = KeyVault(settings.vault_url, identity) if settings.vault_url is not None else None
+    return Application(
+        settings,
+        door_of(settings, secrets),
+        grant_for=configured_grants(settings),
+        secrets=secrets,
+        workload=identity.token,
+        audit=write_down,
+    )
+
+
+def write_down(line: dict[str, Any]) -> None:
+    """Write a line of the audit to the function's log, with the operation to which Application Insights counts it.
+
+    The worker sends it on with the invocation's id, which is its ``request_id``. That costs no import.
+    """
+    operation = _operation.get()
+    log_line({**line, "operation_id": operation} if operation else line)
+
+
+def request_of(req: func.HttpRequest, context: func.Context) -> Request:
+    """The request that the host hands over. Of a header sent twice it makes one, with a comma in between."""
+    return Request(
+        method=req.method,
+        path=urlsplit(req.url).path,
+        headers=tuple((name.lower(), value) for name, value in req.headers.items()),
+        body=req.get_body(),
+        request_id=context.invocation_id,
+    )
+
+
+async def handle(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Answer one request."""
+    trace = _TRACE_PARENT.fullmatch(context.trace_context.trace_parent or "")
+    _operation.set(trace[1] if trace else "")
+    response = await application.handle(request_of(req, context))
+    return func.HttpResponse(response.body, status_code=response.status, headers=response.headers)
+
+
+settings = AzureSettings.from_environ(os.environ)
+for name in ("core", "azure_function"):
+    logging.getLogger(name).setLevel(settings.log_level)
+for name in ("azure.identity", "azure.core", "msal"):
+    logging.getLogger(name).setLevel(logging.WARNING)  # they tell each request and each answer's headers
+application = application_of(settings)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@app.function_name("mcp")
+@app.route(route=MCP_PATH.strip("/"), auth_level=level_of(settings))
+async def mcp(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """MCP. All methods come here, so that who calls is asked first, and then told which method there is."""
+    return await handle(req, context)
+
+
+@app.function_name("health")
+@app.route(route=HEALTH_PATH.strip("/"), auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Whether the database answers; anybody may know."""
+    return await handle(req, context)
+
+
+if settings.caller_auth == "entra":
+
+    @app.function_name("metadata")
+    @app.route(route=_METADATA_PATH.strip("/"), auth_level=func.AuthLevel.ANONYMOUS)
+    async def metadata(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        """Where to get a token (RFC 9728)."""
+        return await handle(req, context)
+
+    @app.function_name("metadata_of_mcp")
+    @app.route(route=(_METADATA_PATH + MCP_PATH).strip("/"), auth_level=func.AuthLevel.ANONYMOUS)
+    async def metadata_of_mcp(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        """The same, where a client looks that knows the endpoint's URL."""
+        return await handle(req, context)

@@ -1,0 +1,142 @@
+"""Key Vault as the secret store, read with the function's own identity.
+
+The synchronous client in a thread: the asynchronous one needs aiohttp, one more package in every cold start, for one
+request in five minutes. It is imported at the first fetch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from azure_function.workload import CLIENT_OPTIONS, OwnIdentity
+from core.credentials.secret_store import (
+    Secret,
+    SecretDenied,
+    SecretError,
+    SecretMalformed,
+    SecretNotFound,
+    SecretThrottled,
+    SecretUnreachable,
+)
+from core.errors import TokenRefused, TokenUnavailable
+from core.fetch import is_loopback
+
+__all__ = ["KeyVault"]
+
+_PAUSES = (0.2, 0.6, 1.5)
+"""Seconds between two tries, where the store or the identity endpoint does not answer; whoever calls bounds the sum."""
+
+_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+"""Source: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers ."""
+
+
+class KeyVault:
+    """Fetches the current version of secrets of the vault at ``url``, as ``identity``."""
+
+    def __init__(self, url: str, identity: OwnIdentity) -> None:
+        self._url = url.rstrip("/")
+        self._identity = identity
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    async def fetch(self, name: str) -> Secret:
+        """The secret ``name``; its version is Key Vault's own.
+
+        Raises:
+            SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
+        """
+        if not _NAME.fullmatch(name):
+            raise SecretNotFound(
+                f"{name!r} cannot be the name of a secret in Key Vault, which takes letters, digits and -. Correct "
+                "NEO4J_M2M_SECRET, NEO4J_M2M_KEYS_SECRET, or the policy that names it."
+            )
+        for pause in _PAUSES:
+            try:
+                return await asyncio.to_thread(self._fetch, name)
+            except SecretUnreachable:
+                await asyncio.sleep(pause)
+        return await asyncio.to_thread(self._fetch, name)
+
+    def _fetch(self, name: str) -> Secret:
+        from azure.core.exceptions import AzureError, HttpResponseError
+
+        try:
+            found = self._connected().get_secret(name)
+        except TokenRefused as error:
+            raise SecretDenied(f"The secret {name} cannot be read: {error}") from None
+        except TokenUnavailable as error:
+            raise SecretUnreachable(f"The secret {name} cannot be read: {error}") from None
+        except HttpResponseError as error:
+            raise _explained(name, error) from None
+        except (AzureError, ValueError) as error:
+            # A ValueError is the client's own: what answers is not the vault that it was sent to.
+            raise SecretUnreachable(
+                f"Key Vault does not answer when asked for {name} ({type(error).__name__}). Look at "
+                "NEO4J_M2M_VAULT_URL, and, where the vault has a private endpoint, at the function's network."
+            ) from None
+        if found.value is None:
+            raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.")
+        return Secret(name, SecretStr(found.value), found.properties.version or "")
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                from azure.keyvault.secrets import SecretClient
+
+                # A vault's own name is in its challenge, which no vault on the loopback interface can have.
+                verified = not is_loopback(urlsplit(self._url).hostname or "")
+                credential: Any = self._identity  # a `SupportsTokenInfo`, which the client's signature leaves out
+                self._client = SecretClient(self._url, credential, verify_challenge_resource=verified, **CLIENT_OPTIONS)
+            return self._client
+
+
+def _explained(name: str, error: Any) -> SecretError:
+    """What Key Vault's refusal means.
+
+    Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes .
+    """
+    status, code = error.status_code, _inner_code(error)
+    said = f"{status} {code}".strip()
+    if status == 404:
+        return SecretNotFound(
+            f"Key Vault has no secret {name}, or it was deleted ({said}). Create it, recover it, or correct the name; "
+            "look at NEO4J_M2M_VAULT_URL, too."
+        )
+    if code == "SecretDisabled":
+        return SecretNotFound(f"The secret {name} is disabled in Key Vault. Enable it, or set a new version of it.")
+    if status == 403 and code in ("ForbiddenByFirewall", "ForbiddenByConnection"):
+        return SecretDenied(
+            f"Key Vault's firewall keeps this function from reading {name} ({said}). Let its subnet in, or give the "
+            "vault a private endpoint that it reaches."
+        )
+    if status == 403:
+        return SecretDenied(
+            f"This function's identity may not read the secret {name} ({said}). Give it the role Key Vault Secrets "
+            "User on that vault; a new assignment takes some minutes to hold."
+        )
+    if status == 401:
+        return SecretDenied(
+            f"Key Vault does not accept the token of this function's identity when asked for {name} ({said}). Look "
+            "whether the vault belongs to another tenant."
+        )
+    if status == 429:
+        return SecretThrottled(f"Key Vault is asked too often; {name} was not read ({said}).")
+    return SecretUnreachable(f"Key Vault fails when asked for {name} ({said}).")
+
+
+def _inner_code(error: Any) -> str:
+    """The most exact of the codes in an error; the texts beside them may quote anything."""
+    found, code = getattr(error, "error", None), ""
+    while found is not None:
+        code = getattr(found, "code", None) or code
+        inner = getattr(found, "innererror", None)
+        if isinstance(inner, dict):
+            return str(inner.get("code") or code)
+        found = inner
+    return code if re.fullmatch(r"\w{1,60}", code) else ""
