@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -19,11 +20,18 @@ _START_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def served(app: Any, *, name: str, port: int = 0, bound: Callable[[str], None] | None = None) -> Iterator[str]:
+def served(
+    app: Any,
+    *,
+    name: str,
+    port: int = 0,
+    bound: Callable[[str], None] | None = None,
+    certificate: Path | None = None,
+) -> Iterator[str]:
     """Serve ``app`` on ``port`` of the loopback interface, 0 for any that is free, while the context lasts.
 
     Yields its origin, such as ``http://127.0.0.1:49152``; ``bound`` is told it before the first request can come.
-    ``name`` is what errors call the app.
+    ``name`` is what errors call the app. With ``certificate``, a PEM file with the key in it, it is served over TLS.
 
     Raises:
         LocalError: The port is taken, or the server does not start.
@@ -35,11 +43,17 @@ def served(app: Any, *, name: str, port: int = 0, bound: Callable[[str], None] |
             listener.bind(("127.0.0.1", port))
         except OSError as error:
             raise LocalError(f"Port {port} for {name} cannot be had: {error.strerror}.") from None
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
         if bound is not None:
             bound(url)
         config = uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+            ssl_certfile=certificate,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)

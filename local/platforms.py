@@ -16,7 +16,7 @@ from local.settings import LocalSettings
 
 __all__ = ["PLATFORMS", "PlatformModule", "Running", "emulate", "invoke", "module_of"]
 
-PLATFORMS = {"aws": "local.aws.emulate"}
+PLATFORMS = {"aws": "local.aws.emulate", "azure": "local.azure.emulate"}
 """Those that can be had so far, and the module of each; it is a `PlatformModule`."""
 
 _SECONDS_BETWEEN_CHECKS = 0.5
