@@ -1,8 +1,8 @@
 """The process of a worker: it indexes the functions as the Functions worker does, and runs many calls at once.
 
-``python -m local.azure.worker SOCKET`` is started by `local.azure.worker_process` in the folder of ``host.json``. Calls
-come on one socket and answers go back on it, a line of JSON each, so that whatever the function prints stays its log.
-When the other end is gone, so is this process.
+``python -m local.azure.worker SOCKET MODULE`` is started by `local.azure.worker_process` in the folder of ``host.json``.
+Calls come on one socket and answers go back on it, a line of JSON each, so that whatever the function prints stays its
+log. When the other end is gone, so is this process.
 """
 
 from __future__ import annotations
@@ -75,16 +75,16 @@ class _Context(func.Context):
         return None
 
 
-def indexed() -> tuple[list[dict[str, Any]], dict[str, Run]]:
-    """The functions of the one app in the module ``function_app``: the trigger of each, and what runs it.
+def indexed(name: str = "function_app") -> tuple[list[dict[str, Any]], dict[str, Run]]:
+    """The functions of the one app in the module ``name``: the trigger of each, and what runs it.
 
     Raises:
         ValueError: There is no app, or more than one.
     """
-    module = importlib.import_module("function_app")
+    module = importlib.import_module(name)
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
-        raise ValueError(f"function_app shows {len(apps)} apps instead of one")
+        raise ValueError(f"{name} shows {len(apps)} apps instead of one")
     functions = {str(function.get_function_name()): function for function in apps[0].get_functions()}
     triggers = [
         {"function": name, **json.loads(raw)}
@@ -114,14 +114,14 @@ async def answered(run: Run, told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _serve(connection: socket.socket) -> None:
+async def _serve(connection: socket.socket, module: str) -> None:
     reader, writer = await asyncio.open_connection(sock=connection, limit=_LONGEST_LINE)
 
     def say(said: dict[str, Any]) -> None:
         writer.write(json.dumps(said).encode() + b"\n")
 
     try:
-        triggers, functions = indexed()
+        triggers, functions = indexed(module)
     except Exception as error:  # noqa: BLE001 - whatever keeps an app from being indexed, the host is told
         say({"failed": f"{type(error).__name__}: {error}"})
         await writer.drain()
@@ -145,15 +145,15 @@ async def _serve(connection: socket.socket) -> None:
             task.add_done_callback(calls.discard)
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, module: str) -> None:
     """Index the functions and run calls until there are no more."""
     # As the worker has it: every record from INFO on goes to the host.
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     with socket.socket(fileno=descriptor) as connection:
-        asyncio.run(_serve(connection))
+        asyncio.run(_serve(connection, module))
     sys.stderr.flush()
     os._exit(0)  # no thread that still waits for an answer from elsewhere keeps the process
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

@@ -34,9 +34,9 @@ class WorkerFailed(Exception):
 class Worker:
     """One worker process. ``triggers`` are the bindings of its functions, ``loading_error`` why there are none."""
 
-    def __init__(self, environ: Mapping[str, str], *, log: IO[str] | None = None) -> None:
-        """Start it. ``environ`` is what the function finds besides the platform's own variables; its output goes to
-        ``log``, or to stderr.
+    def __init__(self, environ: Mapping[str, str], *, module: str = "function_app", log: IO[str] | None = None) -> None:
+        """Start it with the app in ``module``. ``environ`` is what the function finds besides the platform's own
+        variables; its output goes to ``log``, or to stderr.
 
         Raises:
             LocalError: This is no checkout of the repository.
@@ -56,7 +56,7 @@ class Worker:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "local.azure.worker", str(theirs.fileno())],
+                [sys.executable, "-m", "local.azure.worker", str(theirs.fileno()), module],
                 cwd=APP_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log or sys.stderr,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import ssl
 import time
 
 import httpx2
@@ -51,9 +53,64 @@ def test_emulate_aws_prints_one_line_that_is_all_a_client_needs_and_takes_its_ch
     assert line["client_secret"] not in "".join(command.said)
 
 
-def test_invoke_aws_prints_the_result_and_nothing_else(environ: dict[str, str]) -> None:
+def test_emulate_azure_prints_one_line_that_is_all_a_client_needs_and_takes_its_children_along(
+    environ: dict[str, str],
+) -> None:
+    with running("emulate", "azure", "--port", "0", environ=environ) as command:
+        line = command.ready
+        assert line["platform"] == "azure"
+        assert set(line) == {
+            *("platform", "url", "url_function_key", "function_key", "token_url", "client_id", "client_secret"),
+            *("intruder", "audience", "api_key", "vault_url", "secret_name"),
+        }
+        assert set(line["intruder"]) == {"client_id", "client_secret"}
+        with httpx2.Client(trust_env=False, timeout=30) as client:
+
+            def token(of: dict[str, str], resource: str) -> str:
+                form = {
+                    "grant_type": "client_credentials",
+                    "client_id": of["client_id"],
+                    "scope": f"{resource}/.default",
+                }
+                answer = client.post(line["token_url"], data={**form, "client_secret": of["client_secret"]})
+                return str(answer.json()["access_token"])
+
+            proofs = [
+                (line["url"], {"authorization": f"Bearer {token(line, line['audience'])}"}),
+                (line["url"], {"x-api-key": line["api_key"]}),
+                (line["url_function_key"], {"x-functions-key": line["function_key"]}),
+            ]
+            for url, headers in proofs:
+                answer = client.post(url, json=CALL, headers=headers)
+                assert answer.json()["result"]["structuredContent"]["rows"] == [[1]]
+                assert client.post(url, json=CALL).status_code == 401
+            stranger = {"authorization": f"Bearer {token(line['intruder'], line['audience'])}"}
+            assert client.post(line["url"], json=CALL, headers=stranger).status_code == 403
+            for_the_vault = {"authorization": f"Bearer {token(line, 'https://vault.azure.net')}"}
+            assert client.post(line["url"], json=CALL, headers=for_the_vault).status_code == 401
+        authority = re.search(r"authority in (/\S+authority\.pem)", "".join(command.said))
+        assert authority is not None
+        trusting = httpx2.Client(trust_env=False, timeout=30, verify=ssl.create_default_context(cafile=authority[1]))
+        with trusting as client:
+            secret = f"{line['vault_url']}/secrets/{line['secret_name']}?api-version=7.6"
+            assert client.get(secret).status_code == 401
+            assert client.get(secret, headers=for_the_vault).status_code == 403
+        children = psutil.Process(command.process.pid).children(recursive=True)
+        assert len(children) >= 2
+        begun = time.monotonic()
+        assert command.stop() == 0
+        assert time.monotonic() - begun < 15
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+    said = "".join(command.said)
+    for name in ("client_secret", "api_key", "function_key"):
+        assert line[name] not in said
+
+
+@pytest.mark.parametrize("platform", ["aws", "azure"])
+def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], platform: str) -> None:
     arguments = ["query=MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", 'params={"faa": "JFK"}', "max_rows=1"]
-    ended = finished("invoke", "aws", "read-cypher", *arguments, environ=environ)
+    ended = finished("invoke", platform, "read-cypher", *arguments, environ=environ)
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["rows"] == [["John F Kennedy Intl"]]
 
@@ -66,8 +123,9 @@ def test_invoke_aws_prints_the_result_and_nothing_else(environ: dict[str, str]) 
         (["no-such-tool"], "refused the call"),
     ],
 )
-def test_invoke_aws_says_why_a_call_failed(environ: dict[str, str], arguments: list[str], said: str) -> None:
-    ended = finished("invoke", "aws", *arguments, environ=environ)
+@pytest.mark.parametrize("platform", ["aws", "azure"])
+def test_invoke_says_why_a_call_failed(environ: dict[str, str], platform: str, arguments: list[str], said: str) -> None:
+    ended = finished("invoke", platform, *arguments, environ=environ)
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert said in ended.stderr
