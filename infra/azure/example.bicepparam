@@ -1,0 +1,11 @@
+// For az deployment group create. Copy it, fill it in, keep it: nothing in it is a secret.
+using 'main.bicep'
+
+param name = 'flights'
+param apiClientId = '00000000-0000-0000-0000-000000000000'
+param clientIds = [
+  '00000000-0000-0000-0000-000000000001' // the Foundry project's identity
+  '00000000-0000-0000-0000-000000000002' // the agent's identity, once it is published
+]
+param secretsOfficerId = '00000000-0000-0000-0000-000000000003'
+param alertEmail = 'graph-operators@example.com'

@@ -1,0 +1,166 @@
+// Three alerts, each about something that a person has to mend.
+metadata description = 'Mail when calls fail, when they are slow, and when the vault refuses the function.'
+
+@description('The end of every name.')
+param suffix string
+
+@description('The region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Who gets the mails.')
+param email string
+
+@description('The resource id of the workspace with the function\'s requests.')
+param workspaceId string
+
+@description('The resource id of the vault.')
+param vaultId string
+
+@description('Failed calls within fifteen minutes that are too many.')
+param failedCalls int
+
+@description('Milliseconds within which 95 of 100 calls should be answered.')
+param slowMilliseconds int
+
+resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'mail-${suffix}'
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'neo4j-m2m'
+    emailReceivers: [
+      {
+        name: 'operator'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'failures-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    displayName: 'neo4j-m2m: calls fail'
+    description: 'Calls were answered with a status of 500 or more: the database or its credential cannot be had, or the server failed. The audit lines say which.'
+    severity: 1
+    enabled: true
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    scopes: [
+      workspaceId
+    ]
+    criteria: {
+      allOf: [
+        {
+          query: 'AppRequests | where toint(ResultCode) >= 500'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: failedCalls
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: {
+      actionGroups: [
+        mail.id
+      ]
+    }
+  }
+}
+
+resource slowness 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'slowness-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    displayName: 'neo4j-m2m: calls are slow'
+    description: 'Of 100 calls more than five took longer than they should. Look for cold starts, then at the database.'
+    severity: 2
+    enabled: true
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT30M'
+    scopes: [
+      workspaceId
+    ]
+    criteria: {
+      allOf: [
+        {
+          query: 'AppRequests | summarize Calls = count(), P95 = percentile(DurationMs, 95) | where Calls >= 20'
+          timeAggregation: 'Maximum'
+          metricMeasureColumn: 'P95'
+          operator: 'GreaterThan'
+          threshold: slowMilliseconds
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: {
+      actionGroups: [
+        mail.id
+      ]
+    }
+  }
+}
+
+// 401 is how every conversation with a vault begins; 403 is a refusal.
+resource refusals 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'vault-refusals-${suffix}'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'The vault refused somebody: the function\'s identity has lost its role, or a stranger tries.'
+    severity: 1
+    enabled: true
+    scopes: [
+      vaultId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: 'refused'
+          criterionType: 'StaticThresholdCriterion'
+          metricNamespace: 'Microsoft.KeyVault/vaults'
+          metricName: 'ServiceApiResult'
+          dimensions: [
+            {
+              name: 'StatusCode'
+              operator: 'Include'
+              values: [
+                '403'
+              ]
+            }
+          ]
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: [
+      {
+        actionGroupId: mail.id
+      }
+    ]
+  }
+}
