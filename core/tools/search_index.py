@@ -49,10 +49,12 @@ _INPUT: dict[str, Any] = {
             "description": "Return at most this many; 10 if left out.",
         },
     },
-    "oneOf": [{"required": ["text"]}, {"required": ["vector"]}],
-    "anyOf": [{"required": ["index"]}, {"required": ["label"]}],
     "additionalProperties": False,
 }
+"""What belongs together is checked by `_check_together`: agent platforms refuse a schema with ``anyOf`` or the like.
+
+Source: https://learn.microsoft.com/azure/foundry/agents/how-to/tools/model-context-protocol , common errors.
+"""
 
 _OUTPUT: dict[str, Any] = {
     "type": "object",
@@ -93,6 +95,7 @@ _STATEMENTS = {
 
 
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
+    _check_together(arguments)
     kind = "FULLTEXT" if "text" in arguments else "VECTOR"
     sought: Any = arguments.get("text", arguments.get("vector"))
     index = await _index(call, arguments, kind)
@@ -109,6 +112,13 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
         "truncated": found.cut_by is not None,
     }
     return success(payload, untrusted=call.settings.wrap_results)
+
+
+def _check_together(arguments: dict[str, Any]) -> None:
+    if ("text" in arguments) == ("vector" in arguments):
+        raise InvalidArguments("search-index takes either `text` or `vector`, and one of them it needs.")
+    if "index" not in arguments and "label" not in arguments:
+        raise InvalidArguments("search-index needs to know where to search: give `index` or `label`.")
 
 
 async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, Any]:

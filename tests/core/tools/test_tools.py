@@ -42,6 +42,13 @@ def test_every_tool_says_all_that_a_client_may_want_to_know(tool: ToolDeclaratio
         assert schema["additionalProperties"] is False
     for name, parameter in tool.input_schema["properties"].items():
         assert parameter.get("description"), f"{name} has no description"
+        assert isinstance(parameter.get("type", ""), str), f"{name}: platforms refuse several types"
+
+
+@pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("word", ["anyOf", "allOf", "oneOf", "not", "$ref"])
+def test_no_input_schema_has_what_agent_platforms_refuse(tool: ToolDeclaration, word: str) -> None:
+    assert f'"{word}":' not in json.dumps(tool.input_schema)
 
 
 EXAMPLES: dict[str, dict[str, Any]] = {
