@@ -1,0 +1,81 @@
+"""What docs/azure.md tells people to type exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from core.errors import IssuerError
+from core.identity.issuers import parse_issuers
+from core.identity.policy import parse_policy
+from tests.infra.bicep_source import Source
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "azure.md").read_text()
+MAIN = Source.read(ROOT / "infra" / "azure" / "main.bicep")
+CONNECTION = Source.read(ROOT / "infra" / "foundry" / "connection.bicep")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_output_that_a_command_reads_exists() -> None:
+    read = set(re.findall(r"\$\(out (\w+)\)", TEXT))
+    assert len(read) >= 6
+    assert read <= set(MAIN.part("outputs"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    "acceptUsers alertEmail alwaysReadyInstances apiClientId callerAuth clientIds concurrencyPerInstance easyAuth "
+    "functionKeyPrincipal instanceMemoryMB keysSecretName logRetentionDays maximumInstanceCount moreSettings network "
+    "policy poolSize secretsOfficerId vaultRetentionDays".split(),
+)
+def test_every_parameter_that_is_spoken_of_exists(name: str) -> None:
+    assert re.search(rf"`{name}\b", TEXT)
+    assert name in MAIN.part("parameters")
+
+
+@pytest.mark.parametrize("name", ["maximumInstanceCount", "poolSize", "concurrencyPerInstance", "alwaysReadyInstances"])
+def test_a_default_in_the_table_is_the_default(name: str) -> None:
+    row = re.search(rf"^\| `{name}` \| (\d+) \|", TEXT, re.MULTILINE)
+    assert row is not None
+    assert int(row[1]) == MAIN.part("parameters")[name]["default"]
+
+
+def test_the_commands_give_parameters_that_there_are() -> None:
+    (command,) = re.findall(r"--template-file infra/foundry/connection\.bicep \\\n(.*?)```", TEXT, re.DOTALL)
+    given = set(re.findall(r"(\w+)=", command))
+    assert {"foundryName", "projectName", "mcpUrl"} <= given <= set(CONNECTION.part("parameters"))
+
+
+def test_every_proof_of_a_connection_is_in_the_table() -> None:
+    allowed = next(each for each in CONNECTION.part("parameters")["proof"]["decorators"] if each["type"] == "allowed")
+    for proof in allowed["argument"]:
+        assert re.search(rf"^\| [^|]*\(`{proof}`\) \|", TEXT, re.MULTILINE), proof
+
+
+def test_the_issuers_and_the_policy_are_what_the_server_reads() -> None:
+    issuers, policy = blocks("toml")
+    (issuer,) = parse_issuers(issuers, source="docs/azure.md")
+    assert issuer.app_only
+    assert issuer.clients is not None
+    assert len(issuer.clients) == 3
+    assert parse_policy(policy, source="docs/azure.md") is not None
+
+
+def test_the_python_is_python() -> None:
+    (client,) = blocks("python")
+    for source in (client, (ROOT / "infra" / "foundry" / "agent.py").read_text()):
+        assert ast.parse(source).body
+
+
+def test_an_empty_list_of_clients_stops_the_function_as_is_said() -> None:
+    assert "With an empty list of clients the function does not start." in TEXT
+    (issuers, _) = blocks("toml")
+    with pytest.raises(IssuerError, match="clients"):
+        parse_issuers(re.sub(r"clients = \[.*?\]", "clients = []", issuers, flags=re.DOTALL), source="docs/azure.md")
