@@ -145,8 +145,10 @@ var loginUrl = '${environment().authentication.loginEndpoint}${tenantId}'
 var tokenIssuer = '${loginUrl}/v2.0'
 var appOnly = acceptUsers ? 'false' : 'true'
 
-// A JSON array of texts is a TOML array of texts, too.
+// A JSON array of texts is a TOML array of texts, too. The first line keeps the text from beginning with a bracket,
+// by which Resource Manager knows its own expressions.
 var issuers = join([
+  '# Written by main.bicep.'
   '[[issuer]]'
   'name = "entra"'
   'platform = "azure"'

@@ -1,4 +1,4 @@
-"""Bicep files, read as far as that can be done without the compiler, which no package registry has.
+"""Bicep files, read as far as that can be done without the compiler, which comes as no Python package.
 
 pycep knows the syntax and the structure; it takes a name and a text for the same. So names are looked at here: which
 are declared, and which are used.

@@ -13,8 +13,8 @@ import pytest
 from lark.exceptions import LarkError
 
 from core.errors import IssuerError
-from core.identity.issuers import Issuer, parse_issuers
-from core.identity.policy import parse_policy
+from core.identity.issuers import Issuer, read_issuers
+from core.identity.policy import read_policy
 from core.identity.principal import Principal, PrincipalKind
 from core.settings import Settings as FunctionSettings
 from tests.infra.bicep_source import Source, body_of
@@ -380,7 +380,7 @@ def issuers_text(client_ids: list[str], roles: list[str]) -> str:
 
 def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> None:
     roles = MAIN.part("parameters")["requiredRoles"]["default"]
-    (issuer,) = parse_issuers(issuers_text(["agent", "project"], roles), source="main.bicep")
+    (issuer,) = read_issuers(issuers_text(["agent", "project"], roles), source="NEO4J_M2M_ISSUERS")
     assert issuer == Issuer(
         name="entra",
         platform="azure",
@@ -393,10 +393,15 @@ def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> Non
     )
 
 
+def test_no_text_among_the_settings_looks_like_an_expression_of_resource_manager() -> None:
+    assert not issuers_text(["agent"], ["Graph.Read"]).startswith("[")
+    assert not (AZURE / "policy.toml").read_text().startswith("[")
+
+
 @pytest.mark.parametrize("client_ids", [[], [""], ["*"]])
 def test_without_a_client_id_no_token_is_accepted(client_ids: list[str]) -> None:
     with pytest.raises(IssuerError, match="clients"):
-        parse_issuers(issuers_text(client_ids, ["Graph.Read"]), source="main.bicep")
+        read_issuers(issuers_text(client_ids, ["Graph.Read"]), source="NEO4J_M2M_ISSUERS")
 
 
 # --- the files beside the templates
@@ -415,7 +420,7 @@ def caller(kind: PrincipalKind, *roles: str, tenant: str = TENANT) -> Principal:
 
 
 def test_the_policy_lets_in_whom_the_app_roles_let_in() -> None:
-    policy = parse_policy((AZURE / "policy.toml").read_text().replace("TENANT", TENANT), source="policy.toml")
+    policy = read_policy((AZURE / "policy.toml").read_text().replace("TENANT", TENANT), source="NEO4J_M2M_POLICY")
 
     def rule(principal: Principal) -> str | None:
         grant = policy.grant_for(principal)
