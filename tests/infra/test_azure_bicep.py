@@ -390,6 +390,7 @@ def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> Non
         roles=("Graph.Read", "Graph.Write"),
         tenant=TENANT,
         app_only=True,
+        leeway=30,
     )
 
 
