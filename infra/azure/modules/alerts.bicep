@@ -48,7 +48,7 @@ resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   tags: tags
   properties: {
     displayName: 'neo4j-m2m: calls fail'
-    description: 'Calls were answered with a status of 500 or more: the database or its credential cannot be had, or the server failed. The audit lines say which.'
+    description: 'Calls failed: the database or its credential could not be had, or the server itself failed. The audit lines say which.'
     severity: 1
     enabled: true
     evaluationFrequency: 'PT5M'
@@ -59,7 +59,8 @@ resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          query: 'AppRequests | where toint(ResultCode) >= 500'
+          // A tool's failure is an answer with status 200, in which the agent reads what went wrong.
+          query: 'AppTraces | where Message startswith "{\\"audit\\":\\"call\\"" | where tostring(parse_json(Message).outcome) in ("failed", "unavailable")'
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: failedCalls
