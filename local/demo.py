@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -37,6 +38,9 @@ _TITLES = {
     "azure": "Azure AI Foundry: an Azure Function",
     "databricks": "Databricks Agent Bricks: a Databricks App",
 }
+
+_LOGGED = re.compile(r"INFO [\w.]+: ?|(?=\{)")
+"""How a line of a log begins: as a JSON object, or with the level and the logger before that or before a text."""
 
 _AGENTS_QUESTION = (
     "MATCH (a:Airline)-[:OPERATES]->(p:Plane) RETURN a.name AS airline, count(p) AS planes ORDER BY planes DESC LIMIT 3"
@@ -111,10 +115,11 @@ def _started(console: Console, *arguments: str) -> Iterator[_Child]:
 
 def _listen(said: Iterable[str], log: list[dict[str, Any]], console: Console) -> None:
     for line in said:
-        try:
-            log.append(json.loads(line))
-        except ValueError:
+        logged = _LOGGED.match(line)
+        if logged is None:
             console.say(line.rstrip())
+        elif line.startswith("{", logged.end()):
+            log.append(json.loads(line[logged.end() :]))
 
 
 def _out() -> RichConsole:

@@ -29,13 +29,14 @@ from local.azure.identity_endpoint import IdentityEndpoint
 from local.azure.key_vault import KeyVaultApp
 from local.azure.tenant import AUDIENCE, Tenant
 from local.azure.worker_process import APP_ROOT, Worker
+from local.callers import Caller, HeaderAuth, bearer
 from local.console import Console
 from local.database import open_database, stored_credential
 from local.issuer import RunningIssuer, running_issuer
 from local.loopback_server import served
 from local.settings import LocalSettings
 
-__all__ = ["AzurePlatform", "Subscription", "invoke", "platform", "subscription"]
+__all__ = ["AzurePlatform", "Subscription", "callers", "invoke", "platform", "subscription"]
 
 _SECRET = "neo4j-agent"  # noqa: S105 - the name of a secret
 _KEYS_SECRET = "neo4j-m2m-keys"  # noqa: S105 - the name of a secret
@@ -171,6 +172,22 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0) -> Ite
             "secret_name": _SECRET,
         }
         yield AzurePlatform(line, running, tuple(workers.values()))
+
+
+def callers(line: dict[str, Any]) -> list[Caller]:
+    """Who calls the function apps of ``line``, which `emulate` has printed."""
+    url, by_host_key, scope = line["url"], line["url_function_key"], f"{line['audience']}/.default"
+    agent = bearer(line["token_url"], line, scope=scope)
+    intruder = bearer(line["token_url"], line["intruder"], scope=scope)
+    for_the_vault = bearer(line["token_url"], line, scope="https://vault.azure.net/.default")
+    return [
+        Caller("a service principal with its token of Entra", url, agent),
+        Caller("whoever has one of this server's API keys", url, HeaderAuth("x-api-key", line["api_key"])),
+        Caller("whoever has the host's key", by_host_key, HeaderAuth("x-functions-key", line["function_key"])),
+        Caller("a service principal whom no rule admits", url, intruder, admitted=False),
+        Caller("the first one, with a token for something else", url, for_the_vault, admitted=False),
+        Caller("somebody without any", url, admitted=False),
+    ]
 
 
 def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:

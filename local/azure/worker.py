@@ -1,8 +1,8 @@
 """The process of a worker: it indexes the functions as the Functions worker does, and runs many calls at once.
 
-``python -m local.azure.worker SOCKET MODULE`` is started by `local.azure.worker_process` in the folder of ``host.json``.
-Calls come on one socket and answers go back on it, a line of JSON each, so that whatever the function prints stays its
-log. When the other end is gone, so is this process.
+``python -m local.azure.worker SOCKET MODULE`` is started by `local.azure.worker_process` in the folder of
+``host.json``. Calls come on one socket and answers go back on it, a line of JSON each, so that whatever the function
+prints stays its log. When the other end is gone, so is this process.
 """
 
 from __future__ import annotations

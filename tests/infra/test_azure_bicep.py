@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from lark.exceptions import LarkError
 
+from azure_function.settings import AzureSettings
 from core.errors import IssuerError
 from core.identity.issuers import Issuer, read_issuers
 from core.identity.policy import read_policy
 from core.identity.principal import Principal, PrincipalKind
-from core.settings import Settings as FunctionSettings
 from tests.infra.bicep_source import Source, body_of
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -31,12 +31,7 @@ CONNECTION = FILES["foundry/connection.bicep"]
 
 TENANT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
-KNOWN_SETTINGS = {FunctionSettings.variable(name) for name in FunctionSettings.model_fields} | {
-    "NEO4J_M2M_CALLER_AUTH",
-    "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL",
-    "NEO4J_M2M_VAULT_URL",
-    "NEO4J_M2M_IDENTITY_CLIENT_ID",
-}
+KNOWN_SETTINGS = {AzureSettings.variable(name) for name in AzureSettings.model_fields}
 
 ROLES = {
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
