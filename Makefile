@@ -1,6 +1,6 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance bench bench-smoke lock clean
+.PHONY: help demo test check checks lint format types conformance azure-worker bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -38,7 +38,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance bench-smoke  ## everything that CI runs after the tests, the demo included
+checks: lint types conformance azure-worker bench-smoke  ## everything that CI runs after the tests, the demo included
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -67,6 +67,22 @@ $(CONFORMANCE)/node_modules/.ready: .venv-node/.ready $(CONFORMANCE)/package-loc
 
 conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conformance suite, both protocol eras
 	$(BIN)/python -m tests.conformance.run
+
+# Azure's own Python worker, as a library, runs on Python 3.13 only: one on the PATH, or one that pyenv or uv has.
+AZURE_PYTHON ?= $(firstword $(foreach p,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13) \
+	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
+AZURE_PIP := .venv-azure/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
+
+.venv-azure/.ready: requirements.txt requirements/azure-worker.txt
+	@test -n "$(AZURE_PYTHON)" || { echo "Azure's Python worker needs Python 3.13 (or: make AZURE_PYTHON=/path/to/python3.13 azure-worker)" >&2; exit 1; }
+	@echo "Installing the function's own requirements and Azure's Python worker: once, about 40 MB"
+	$(AZURE_PYTHON) -m venv --clear .venv-azure
+	$(AZURE_PIP) -r requirements.txt
+	$(AZURE_PIP) -r requirements/azure-worker.txt
+	@touch $@
+
+azure-worker: $(VENV)/.dev .venv-azure/.ready  ## the Azure function in Azure's own Python worker
+	$(BIN)/python -m pytest tests/azure_function/worker_checks.py
 
 .venv-rivals/.ready: requirements/rivals.txt | $(VENV)/bin/python
 	@echo "Installing the other MCP servers for Neo4j, to measure beside them: once, about 100 MB"
@@ -113,8 +129,9 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) pyproject.toml --extra azure --constraint requirements/dev.txt -o requirements.txt
 	$(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux_2_28 pyproject.toml --extra aws \
 		--constraint requirements/dev.txt -o requirements/aws.txt
+	$(subst 3.11,3.13,$(LOCK)) requirements/azure-worker.in --constraint requirements.txt -o requirements/azure-worker.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
-	rm -rf $(VENV) .venv-node .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-node .venv-azure .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

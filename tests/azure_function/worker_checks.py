@@ -1,0 +1,196 @@
+"""The function app as published, in Azure's own Python worker: run by ``make azure-worker``, which installs that.
+
+What is indexed is a copy of the files that ``.funcignore`` lets pass, by a Python that has installed the function's own
+requirements and nothing else of this project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.azure.emulate import Subscription
+from tests.azure_function.apps import PING, call
+from tests.azure_function.conftest import SECRET
+from tests.azure_function.test_package import ROOT, TRACKED, shipped_by_core_tools
+from tests.canaries import WATCH
+
+PYTHON = ROOT / ".venv-azure/bin/python"
+DRIVER = Path(__file__).parent / "real_worker.py"
+
+FUNCTION_KEY = {"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "foundry"}
+API_KEY = {"NEO4J_M2M_CALLER_AUTH": "api_key", "NEO4J_M2M_KEYS_SECRET": "keys"}
+MCP = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25", "host": "app.example"}
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a function app finds itself in."""
+    folder = tmp_path_factory.mktemp("wwwroot")
+    for name in shipped_by_core_tools(TRACKED):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def invocation(function: str, method: str = "POST", body: Any = None, **headers: str) -> dict[str, Any]:
+    paths = {"mcp": "/mcp", "health": "/health", "metadata": "/.well-known/oauth-protected-resource"}
+    return {
+        "function": function,
+        "method": method,
+        "path": paths.get(function, "/.well-known/oauth-protected-resource/mcp"),
+        "headers": {**MCP, **{name.replace("_", "-"): value for name, value in headers.items()}},
+        "body": "" if body is None else json.dumps(body),
+        "invocation_id": str(uuid.uuid4()),
+        "trace_parent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
+    }
+
+
+def worked(
+    published: Path, environ: dict[str, str], *invocations: list[dict[str, Any]], placeholder: bool = False
+) -> tuple[dict[str, Any], str]:
+    """What the worker said, and what the app wrote to its log."""
+    assert PYTHON.exists(), "Azure's worker is not installed: make azure-worker does that"
+    told = {
+        "directory": str(published),
+        "environ": environ,
+        "invocations": invocations,
+        "placeholder": placeholder,
+    }
+    ended = subprocess.run(
+        [str(PYTHON), "-I", str(DRIVER)],
+        input=json.dumps(told),
+        capture_output=True,
+        text=True,
+        cwd=published,
+        env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+        timeout=120,
+        check=False,
+    )
+    WATCH.look(ended.stdout + ended.stderr, "what Azure's worker says")
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, Any] = json.loads(ended.stdout)
+    return said, ended.stderr
+
+
+def levels(said: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Of each function the route and the level, as the worker tells them to the host."""
+    triggers = {name: bindings[0] for name, bindings in said["functions"].items()}
+    assert all(trigger["type"] == "httpTrigger" and "methods" not in trigger for trigger in triggers.values())
+    return {name: (trigger["route"], trigger["authLevel"].upper()) for name, trigger in triggers.items()}
+
+
+OPEN_TO_ALL = {"health": ("health", "ANONYMOUS")}
+METADATA = {
+    "metadata": (".well-known/oauth-protected-resource", "ANONYMOUS"),
+    "metadata_of_mcp": (".well-known/oauth-protected-resource/mcp", "ANONYMOUS"),
+}
+
+
+def test_the_worker_is_the_one_that_azure_runs(published: Path) -> None:
+    said, _ = worked(published, FUNCTION_KEY)
+    assert (said["python"], said["worker"]) == ([3, 13], "1.3.0")
+
+
+@pytest.mark.parametrize("placeholder", [False, True], ids=["a fresh worker", "a worker that was waiting"])
+@pytest.mark.parametrize(
+    ("mode", "functions"),
+    [
+        ("entra", {"mcp": ("mcp", "ANONYMOUS"), **OPEN_TO_ALL, **METADATA}),
+        ("function_key", {"mcp": ("mcp", "FUNCTION"), **OPEN_TO_ALL}),
+        ("api_key", {"mcp": ("mcp", "ANONYMOUS"), **OPEN_TO_ALL}),
+    ],
+)
+def test_each_mode_yields_its_routes_and_their_levels(
+    published: Path,
+    running: Subscription,
+    issuers: str,
+    mode: str,
+    functions: dict[str, tuple[str, str]],
+    placeholder: bool,
+) -> None:
+    more = {"entra": {"NEO4J_M2M_ISSUERS": issuers}, "function_key": FUNCTION_KEY, "api_key": API_KEY}[mode]
+    said, _ = worked(published, {**running.environ, **more}, placeholder=placeholder)
+    assert said["loaded"], said["exception"]
+    assert levels(said) == functions
+
+
+@pytest.mark.parametrize("placeholder", [False, True], ids=["a fresh worker", "a worker that was waiting"])
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "NEO4J_M2M_ISSUERS"),
+        ({"NEO4J_M2M_CALLER_AUTH": "api_key"}, "NEO4J_M2M_KEYS_SECRET"),
+        ({"NEO4J_M2M_CALLER_AUTH": "function_key"}, "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL"),
+        ({"NEO4J_M2M_CALLER_AUTH": "anonymous"}, "NEO4J_M2M_CALLER_AUTH"),
+    ],
+)
+def test_a_mode_that_would_be_open_is_not_loaded_and_the_worker_says_why(
+    published: Path, environ: dict[str, str], named: str, placeholder: bool
+) -> None:
+    said, _ = worked(published, environ, placeholder=placeholder)
+    assert not said["loaded"]
+    assert named in said["exception"]
+    assert said["functions"] == {}
+
+
+def test_fifty_first_calls_at_once_read_the_graph_with_a_secret_from_the_vault(
+    published: Path, stocked: Subscription, issuers: str
+) -> None:
+    token = stocked.tokens.issuer.token(stocked.tenant.agent.id)
+    first = [invocation("mcp", body=call(), authorization=f"Bearer {token}") for _ in range(50)]
+    environ = {**stocked.environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_SECRET": SECRET}
+    before = stocked.vault.requests, stocked.identities.requests
+    said, log = worked(published, environ, first)
+    rows = [json.loads(answer["body"])["result"]["structuredContent"]["rows"] for answer in said["answers"][0]]
+    assert rows == [[[1]]] * 50
+    assert (stocked.vault.requests - before[0], stocked.identities.requests - before[1]) == (1, 1)
+    lines = [json.loads(line.partition(": ")[2]) for line in log.splitlines() if line.startswith("neo4j_m2m.audit")]
+    assert {line["request_id"] for line in lines} == {one["invocation_id"] for one in first}
+    traces = {one["invocation_id"]: one["trace_parent"].split("-")[1] for one in first}
+    assert all(line["operation_id"] == traces[line["request_id"]] for line in lines)
+    assert {line["principal"]["id"] for line in lines} == {stocked.tenant.agent.object_id}
+    assert "eyJ" not in log
+
+
+def test_who_calls_is_proved_by_the_app_where_the_host_lets_everybody_by(
+    published: Path, running: Subscription, issuers: str
+) -> None:
+    stranger = running.tokens.issuer.token(running.tenant.agent.id, aud="api://another")
+    token = running.tokens.issuer.token(running.tenant.agent.id)
+    said, _ = worked(
+        published,
+        {**running.environ, "NEO4J_M2M_ISSUERS": issuers},
+        [invocation("mcp", body=PING)],
+        [invocation("mcp", body=PING, authorization=f"Bearer {stranger}", x_ms_client_principal_id="agent")],
+        [invocation("mcp", "GET")],
+        [invocation("mcp", "GET", authorization=f"Bearer {token}")],
+        [invocation("mcp", body=PING, authorization=f"Bearer {token}")],
+        [invocation("metadata", "GET")],
+        [invocation("metadata_of_mcp", "GET")],
+    )
+    answers = [together[0] for together in said["answers"]]
+    assert [answer["status"] for answer in answers] == [401, 401, 401, 405, 200, 200, 200]
+    assert "resource_metadata" in answers[0]["headers"]["www-authenticate"]
+    assert answers[4]["headers"]["content-type"] == "application/json"
+    assert json.loads(answers[5]["body"])["resource"] == "https://app.example/mcp"
+
+
+def test_behind_a_function_key_the_caller_is_the_principal_of_the_settings_and_health_is_told(
+    published: Path, stocked: Subscription
+) -> None:
+    said, log = worked(
+        published,
+        {**stocked.environ, **FUNCTION_KEY, "NEO4J_M2M_SECRET": SECRET},
+        [invocation("mcp", body=call(), x_functions_key="canary-key-of-the-host-30c1")],
+        [invocation("health", "GET")],
+    )
+    assert [together[0]["status"] for together in said["answers"]] == [200, 200]
+    assert '"id":"foundry","kind":"api_key"' in log
