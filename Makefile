@@ -69,7 +69,7 @@ conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conform
 	$(BIN)/python -m tests.conformance.run
 
 # Azure's own Python worker, as a library, runs on Python 3.13 only: one on the PATH, or one that pyenv or uv has.
-AZURE_PYTHON ?= $(firstword $(foreach p,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13) \
+AZURE_PYTHON ?= $(firstword $(foreach p,python3.13 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
 AZURE_PIP := .venv-azure/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.errors import SettingsError
 from core.settings import Settings
 
 __all__ = ["AzureSettings"]
@@ -81,3 +83,21 @@ class AzureSettings(Settings):
                 "NEO4J_M2M_VAULT_URL"
             )
         return self
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """As `Settings.from_environ`.
+
+        Raises:
+            SettingsError: also where the host checks no keys and the mode rests on them: Azure Functions Core Tools
+                run a function app so, and say so in AZURE_FUNCTIONS_ENVIRONMENT.
+
+        Source: https://learn.microsoft.com/azure/azure-functions/functions-core-tools-reference#func-start .
+        """
+        settings = super().from_environ(environ)
+        if settings.caller_auth == "function_key" and environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development":
+            raise SettingsError(
+                "NEO4J_M2M_CALLER_AUTH is function_key, and Azure Functions Core Tools check no key on this machine: "
+                "choose entra or api_key, or try function keys with: neo4j-m2m emulate azure"
+            )
+        return settings

@@ -55,6 +55,15 @@ def test_the_host_demands_a_key_exactly_where_this_server_proves_nobody(
     assert level_of(AzureSettings.from_environ(environ)) == level
 
 
+def test_function_keys_are_refused_where_nobody_checks_them() -> None:
+    by_key = {"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "p"}
+    core_tools = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+    with pytest.raises(SettingsError, match="Core Tools"):
+        AzureSettings.from_environ({**by_key, **core_tools})
+    assert AzureSettings.from_environ({**by_key, "AZURE_FUNCTIONS_ENVIRONMENT": "Production"})
+    assert AzureSettings.from_environ({**ISSUERS, **core_tools})
+
+
 def test_a_call_may_take_less_than_azure_gives_a_request() -> None:
     assert AzureSettings.from_environ({**ISSUERS, "NEO4J_M2M_TIMEOUT": "225"}).timeout == 225
     with pytest.raises(SettingsError, match="230 seconds"):
