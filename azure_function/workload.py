@@ -57,6 +57,8 @@ class OwnIdentity:
     async def token(self, scope: str | None) -> AccessToken:
         """A token of this identity, for databases: a `core.credentials.database_auth.WorkloadTokens`.
 
+        The SDK remembers a token until five minutes before its end, as the platform's endpoint does for longer.
+
         Raises:
             TokenRefused: There is no such identity, or it gets no token for ``scope``.
             TokenUnavailable: The identity endpoint does not answer, or fails, and went on failing.
