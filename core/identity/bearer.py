@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
@@ -17,7 +18,7 @@ from core.identity.principal import Principal
 from core.identity.resource_metadata import ResourceMetadata, challenge
 from core.identity.tokens import TokenVerifier
 
-__all__ = ["API_KEY_PREFIX", "ApiKeyVerifier", "BearerDoor"]
+__all__ = ["API_KEY_PREFIX", "ApiKeyVerifier", "BearerDoor", "Prove", "credential_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,10 @@ API_KEY_PREFIX = "n4m_"
 
 _CREDENTIAL = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750 section 2.1: what may stand after ``Bearer``."""
+
+
+Prove = Callable[[Request], Awaitable[Principal]]
+"""Who calls, by what a request carries; raises a `core.errors.Refusal` where that proves nobody."""
 
 
 class ApiKeyVerifier(Protocol):
@@ -54,10 +59,14 @@ class BearerDoor:
 
     async def authenticate(self, request: Request) -> Principal | Response:
         """Who calls; or the metadata, if that is what is asked for; or the refusal."""
+        return await self.answer(request, self.prove)
+
+    async def answer(self, request: Request, prove: Prove) -> Principal | Response:
+        """As `authenticate`, where a platform has ways of its own to carry a proof: ``prove`` knows them."""
         if self._metadata is not None and self._metadata.is_at(request.path):
             return self._answer_metadata(self._metadata, request)
         try:
-            return await self._principal_of(request)
+            return await prove(request)
         except Unauthenticated as refusal:
             logger.info("request %s was refused with 401: %s", request.request_id, refusal)
             return self._unauthenticated(request, str(refusal))
@@ -71,8 +80,13 @@ class BearerDoor:
             response.headers["retry-after"] = str(max(1, math.ceil(refusal.retry_after)))
             return response
 
-    async def _principal_of(self, request: Request) -> Principal:
-        credential = _credential(request)
+    async def prove(self, request: Request) -> Principal:
+        """Whom the one credential that ``request`` carries proves.
+
+        Raises:
+            Unauthenticated, Forbidden, IssuerUnavailable: It carries none, or several, or one that does not do.
+        """
+        credential = credential_of(request)
         if credential is None:
             raise Unauthenticated
         if credential.startswith(API_KEY_PREFIX):
@@ -115,7 +129,7 @@ class BearerDoor:
         return Response(200, dict(JSON_HEADERS), b"" if request.method == "HEAD" else document)
 
 
-def _credential(request: Request) -> str | None:
+def credential_of(request: Request) -> str | None:
     """The one credential that the request carries; None if it carries none.
 
     Raises:

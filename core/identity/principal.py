@@ -8,8 +8,9 @@ from typing import Literal
 __all__ = ["LOCAL_PRINCIPAL", "Principal", "PrincipalKind"]
 
 PrincipalKind = Literal[
-    "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "local"
+    "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "forwarded", "local"
 ]
+"""``forwarded`` is a caller whom nothing proves but a name that the platform's proxy wrote into a header."""
 
 
 @dataclass(frozen=True, slots=True)

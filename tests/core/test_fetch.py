@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from core.fetch import SIZE_LIMIT, FetchFailed, fetch
+from core.fetch import SIZE_LIMIT, FetchFailed, fetch, get
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,6 +26,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(404 if self.path == "/missing" else 200)
         body = b"x" * (SIZE_LIMIT + 1) if self.path == "/large" else b"fine"
+        if self.path == "/headers":
+            body = self.headers.get("authorization", "").encode()
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -80,3 +82,12 @@ async def test_an_issuer_that_does_not_answer_is_given_up_in_time(monkeypatch: p
         with pytest.raises(FetchFailed):
             await fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/")
         assert time.monotonic() - began < 2
+
+
+async def test_a_request_with_headers_is_answered_with_its_status_and_follows_no_redirect_either(server: str) -> None:
+    known = await get(server + "/headers", {"authorization": "Bearer x"})
+    assert (known.status, known.body) == (200, b"Bearer x")
+    assert ((await get(server + "/missing", {})).status, (await get(server + "/missing", {})).body) == (404, b"")
+    assert (await get(server + "/redirect", {"authorization": "Bearer x"})).status == 302
+    with pytest.raises(FetchFailed):
+        await get("http://example.org/headers", {"authorization": "Bearer x"})
