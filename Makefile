@@ -1,6 +1,7 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance azure-worker bench bench-smoke lock clean
+.PHONY: help demo test check checks lint format types conformance azure-worker databricks-app databricks-mcp-check bench \
+	bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -118,6 +119,22 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 			"$(ARTIFACTS_DIR)"; \
 	else echo "No Python 3.13 here to compile with: the function will work, and start some two seconds later."; fi
 
+databricks-app:  ## lay out what is uploaded as the Databricks App, in dist/databricks
+	python3 -m local.databricks.snapshot dist/databricks
+
+DATABRICKS_MCP := .venv-databricks-mcp
+
+# No list of exact versions: this check asks whether the newest client of Databricks still gets along with the server.
+$(DATABRICKS_MCP)/.ready: | $(VENV)/bin/python
+	@echo "Installing databricks-mcp, which brings mlflow: about 900 MB"
+	$(VENV)/bin/python -m venv $(DATABRICKS_MCP)
+	$(DATABRICKS_MCP)/bin/python -m pip --disable-pip-version-check install --quiet databricks-mcp
+	@touch $@
+
+databricks-mcp-check: $(VENV)/.dev $(DATABRICKS_MCP)/.ready  ## by hand: Databricks' own MCP client calls the emulated app
+	$(BIN)/python -m tests.databricks_app.databricks_mcp_check $(DATABRICKS_MCP)/bin/python
+
+
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'
 LOCK := $(COMPILE) --universal --python-version 3.11
@@ -130,8 +147,9 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(COMPILE) --python-version 3.13 --python-platform aarch64-manylinux_2_28 pyproject.toml --extra aws \
 		--constraint requirements/dev.txt -o requirements/aws.txt
 	$(subst 3.11,3.13,$(LOCK)) requirements/azure-worker.in --constraint requirements.txt -o requirements/azure-worker.txt
+	$(LOCK) pyproject.toml --extra databricks --constraint requirements/dev.txt -o databricks_app/requirements.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
-	rm -rf $(VENV) .venv-node .venv-azure .venv-rivals $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-*/ dist .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

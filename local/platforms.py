@@ -16,8 +16,12 @@ from local.settings import LocalSettings
 
 __all__ = ["PLATFORMS", "PlatformModule", "Running", "emulate", "invoke", "module_of"]
 
-PLATFORMS = {"aws": "local.aws.emulate", "azure": "local.azure.emulate"}
-"""Those that can be had so far, and the module of each; it is a `PlatformModule`."""
+PLATFORMS = {
+    "aws": "local.aws.emulate",
+    "azure": "local.azure.emulate",
+    "databricks": "local.databricks.emulate",
+}
+"""The module of each platform; it is a `PlatformModule`."""
 
 _SECONDS_BETWEEN_CHECKS = 0.5
 

@@ -1,0 +1,1 @@
+"""The server as a Databricks App, for Agent Bricks."""

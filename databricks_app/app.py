@@ -1,0 +1,154 @@
+"""The app: ``python -m databricks_app.app``, behind the proxy of Databricks Apps.
+
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/ (the port, the signals, the limits).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from core.asgi import AsgiApp, Receive, Scope, Send, Told
+from core.deadline import Deadline
+from core.errors import Neo4jM2mError, SettingsError
+from core.http import Application
+from core.identity.configured import configured_grants, token_door
+from databricks_app.identity import AppDoor, capped, subject_token
+from databricks_app.log import REQUEST_ID, log_as_json, write_down
+from databricks_app.secrets import SecretScopes
+from databricks_app.settings import DatabricksSettings
+from databricks_app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from databricks_app.pats import PatVerifier
+
+__all__ = ["BehindTheProxy", "application_of", "main"]
+
+logger = logging.getLogger("databricks_app")
+
+_DRAIN_SECONDS = 8
+"""How long calls that are under way may go on after SIGTERM; Databricks kills an app 15 seconds after it."""
+_CLOSE_SECONDS = 1.5
+_KEEP_ALIVE_SECONDS = 75
+"""An idle connection is the proxy's to close: one that the app closes first may be in use by then."""
+
+_PORT = "DATABRICKS_APP_PORT"
+_ARRIVED = "neo4j_m2m.arrived"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+def application_of(settings: DatabricksSettings, workspace: Workspace) -> Application:
+    """The server, with the door that ``settings`` ask for.
+
+    Raises:
+        PolicyError, IssuerError, SettingsError: What the settings hold does not parse, or lets nobody in.
+    """
+    issuers = workspace.issuers() if settings.issuers is None else settings.issuers
+    tokens = token_door(settings.model_copy(update={"issuers": issuers}))
+    pats: PatVerifier | None = None
+    if settings.accept_pats:
+        from databricks_app.pats import PatVerifier
+
+        pats = PatVerifier(workspace.host)
+    door = AppDoor(tokens, pats, forwarded=settings.forwarded_callers == "read")
+    return Application(
+        settings,
+        door.authenticate,
+        grant_for=capped(configured_grants(settings)),
+        secrets=SecretScopes(workspace, first_name=settings.secret, first=settings.secret_value),
+        subject_token=subject_token,
+        audit=write_down,
+    )
+
+
+class BehindTheProxy:
+    """``application`` as an ASGI app that answers in time, and logs by the proxy's id of a request."""
+
+    def __init__(self, application: Application) -> None:
+        self._app = AsgiApp(application, self._told)
+        self._seconds = application.settings.timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request.
+
+        Raises:
+            RuntimeError: as `core.asgi.AsgiApp`.
+        """
+        scope[_ARRIVED] = time.monotonic()
+        if scope["type"] == "http":
+            REQUEST_ID.set(_request_id(scope))
+        await self._app(scope, receive, send)
+
+    def _told(self, scope: Scope) -> Told:
+        return Told(REQUEST_ID.get() or str(uuid.uuid4()), Deadline(scope[_ARRIVED] + self._seconds))
+
+
+def _request_id(scope: Scope) -> str:
+    """The proxy's id of the request, if there is one and it is one; else one of the app's own."""
+    found = [value for name, value in scope["headers"] if name.lower() == b"x-request-id"]
+    if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]):
+        return str(found[0].decode("ascii"))
+    return str(uuid.uuid4())
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    value = environ.get(_PORT, "")
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65_536:
+        raise SettingsError(f"{_PORT} is not a port. Databricks Apps sets it for every app; elsewhere set it yourself.")
+    return int(value)
+
+
+async def _serve(application: Application, port: int) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        BehindTheProxy(application),
+        host="0.0.0.0",  # noqa: S104 - the proxy reaches the app from outside
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal once more when it has stopped; that must not end the process before all is closed.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    logger.info("serving MCP on port %d", port)
+    try:
+        await server.serve()
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await application.close()
+    logger.info("stopped")
+
+
+def main() -> int:
+    """Serve until told to stop; 0 then, 1 if the settings do not do, which the log explains."""
+    log_as_json("INFO")
+    try:
+        settings = DatabricksSettings.from_environ(os.environ)
+        log_as_json(settings.log_level)
+        application = application_of(settings, Workspace.from_environ(os.environ))
+        asyncio.run(_serve(application, _port(os.environ)))
+    except Neo4jM2mError as error:
+        logger.error("the app does not start: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

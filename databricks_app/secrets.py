@@ -1,0 +1,184 @@
+"""Secret scopes as the secret store, read with the app's own service principal.
+
+What the app's secret resource held when the process started is good for the first fetch, and stays as it was: the
+platform sets a variable once. From then on the scope itself is asked, through databricks-sdk, which is imported then.
+
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/secrets .
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import hashlib
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from core.credentials.secret_store import (
+    Secret,
+    SecretDenied,
+    SecretError,
+    SecretMalformed,
+    SecretNotFound,
+    SecretThrottled,
+    SecretUnreachable,
+)
+from core.version import server_version
+from databricks_app.workspace import Workspace
+
+__all__ = ["SecretScopes"]
+
+T = TypeVar("T")
+
+_REQUEST_SECONDS = 3
+_RETRY_SECONDS = 4
+_MOST_AT_ONCE = 4
+_FIELDS = ("uri", "username", "password", "database")
+
+
+class SecretScopes:
+    """Fetches secrets called SCOPE/KEY; of one called SCOPE, the keys ``uri``, ``username`` and ``password`` in it.
+
+    ``first`` is what the secret ``first_name`` held when the process started. Scopes have no versions: a digest with a
+    key that this process alone has tells one value from another, and tells nobody what it is.
+    """
+
+    def __init__(self, workspace: Workspace, *, first_name: str | None = None, first: SecretStr | None = None) -> None:
+        self._workspace = workspace
+        self._first = {first_name: first} if first_name is not None and first is not None else {}
+        self._digest_key = secrets.token_bytes(32)
+        self._client: Any = None
+        self._lock = threading.Lock()
+        self._asking = threading.Semaphore(_MOST_AT_ONCE)
+
+    async def fetch(self, name: str) -> Secret:
+        """The secret ``name``.
+
+        Raises:
+            SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
+        """
+        first = self._first.pop(name, None)
+        text = first if first is not None else await self._in_a_thread(lambda: self._read(name), name)
+        digest = hashlib.blake2b(text.get_secret_value().encode(), key=self._digest_key, digest_size=16)
+        return Secret(name, text, digest.hexdigest())
+
+    async def _in_a_thread(self, work: Callable[[], T], name: str) -> T:
+        """``work`` in a thread that nobody waits for at the end: the SDK asks for a token without any limit of time."""
+        if not self._asking.acquire(blocking=False):
+            raise SecretUnreachable(f"The workspace has not answered earlier questions; {name} was not asked for.")
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if outcome.done():
+                return
+            if error is None:
+                outcome.set_result(result)  # type: ignore[arg-type]
+            else:
+                outcome.set_exception(error)
+
+        def run() -> None:
+            result, failure = None, None
+            try:
+                result = work()
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+                failure = error
+            finally:
+                self._asking.release()
+            try:
+                loop.call_soon_threadsafe(settle, result, failure)
+            except RuntimeError:  # the loop has ended meanwhile
+                return
+
+        threading.Thread(target=run, name="secret scope", daemon=True).start()
+        return await outcome
+
+    def _read(self, name: str) -> SecretStr:
+        scope, slash, key = name.partition("/")
+        if slash:
+            return SecretStr(self._value(scope, key, name))
+        values = {field: self._value(scope, field, name) for field in _FIELDS[:-1]}
+        with contextlib.suppress(SecretNotFound):  # without one it is the user's home database
+            values["database"] = self._value(scope, "database", name)
+        return SecretStr(json.dumps(values))
+
+    def _value(self, scope: str, key: str, name: str) -> str:
+        try:
+            encoded = self._connected().secrets.get_secret(scope, key).value
+        except Exception as error:  # noqa: BLE001 - the SDK raises of all kinds, as what it was sent leads it
+            raise _explained(scope, key, error) from None
+        try:
+            return base64.b64decode(encoded or "", validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.") from None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is not None:
+                return self._client
+        from databricks.sdk import WorkspaceClient
+        from databricks.sdk.config import Config
+
+        # Made without the lock: it asks the workspace where its tokens are issued, and that may take long.
+        host = self._workspace.host
+        config = Config(
+            host=host,
+            client_id=self._workspace.client_id,
+            client_secret=self._workspace.client_secret.get_secret_value(),
+            auth_type="oauth-m2m",
+            discovery_url=f"{host}/oidc/.well-known/oauth-authorization-server",
+            http_timeout_seconds=_REQUEST_SECONDS,
+            retry_timeout_seconds=_RETRY_SECONDS,
+            product="neo4j-m2m",
+            product_version=server_version(),
+        )
+        client = WorkspaceClient(config=config)
+        with self._lock:
+            self._client = client
+        return client
+
+
+def _explained(scope: str, key: str, error: BaseException) -> SecretError:
+    """What a failure of the SDK means; nothing that the workspace said is quoted.
+
+    Source: https://docs.databricks.com/api/workspace/secrets/getsecret (errors).
+    """
+    from databricks.sdk import errors
+
+    if isinstance(error, TimeoutError):
+        # The SDK has tried again until its time was up; the last failure is the cause.
+        error = error.__cause__ or error
+    where = f"{scope}/{key}"
+    kind = type(error).__name__
+    if isinstance(error, errors.NotFound):
+        return SecretNotFound(
+            f"The workspace has no secret {where}: no scope {scope}, or no key {key} in it. Create it with `databricks "
+            f"secrets put-secret {scope} {key}`, or correct NEO4J_M2M_SECRET."
+        )
+    if isinstance(error, errors.PermissionDenied):
+        return SecretDenied(
+            f"This app's service principal may not read the secret {where}. Give it READ on the scope {scope}: by the "
+            "app's secret resource, or with `databricks secrets put-acl`."
+        )
+    refused = isinstance(error, ValueError) and any(
+        code in str(error) for code in ("invalid_client", "unauthorized_client", "access_denied")
+    )
+    if refused or isinstance(error, errors.Unauthenticated):
+        return SecretDenied(
+            f"The workspace does not accept this app's service principal; the secret {where} was not read ({kind}). "
+            "Look whether it was removed from the workspace, and deploy the app again."
+        )
+    if isinstance(error, errors.TooManyRequests):
+        return SecretThrottled(f"The workspace is asked too often; the secret {where} was not read ({kind}).")
+    if isinstance(error, errors.BadRequest):
+        return SecretNotFound(
+            f"The workspace has no secret of the name {where} to give ({kind}). Correct NEO4J_M2M_SECRET: SCOPE/KEY."
+        )
+    return SecretUnreachable(f"The workspace does not answer when asked for the secret {where} ({kind}).")

@@ -1,0 +1,60 @@
+"""The settings that only the Databricks App has."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from core.settings import Settings
+
+__all__ = ["DatabricksSettings"]
+
+_LONGEST_CALL = 110
+"""Seconds; the proxy in front of an app gives a request 120, and then answers 504 without telling the app.
+
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/ (limits).
+"""
+
+_SECRET = re.compile(r"[\w.@-]{1,128}(/[\w.@-]{1,128})?", re.ASCII)
+"""SCOPE/KEY, or SCOPE alone. Source: https://docs.databricks.com/aws/en/security/secrets/ (what names may hold)."""
+
+
+class DatabricksSettings(Settings):
+    """The server's settings and those of the app."""
+
+    secret_value: SecretStr | None = Field(
+        None,
+        description="What the secret held when the app started, as an app resource gives it; saves the first request.",
+    )
+    forwarded_callers: Literal["refuse", "read"] = Field(
+        "refuse",
+        description="What becomes of a caller whom only a header of the proxy names: `refuse`, or `read` (reading "
+        "tools at the most, whatever the policy says).",
+    )
+    accept_pats: bool = Field(
+        False,
+        description="Whether personal access tokens are accepted, each verified with the workspace; for development.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.timeout > _LONGEST_CALL:
+            raise ValueError(
+                f"NEO4J_M2M_TIMEOUT: must be {_LONGEST_CALL} at most, for the proxy in front of an app ends a request "
+                "after 120 seconds"
+            )
+        if self.secret is not None and _SECRET.fullmatch(self.secret) is None:
+            raise ValueError("NEO4J_M2M_SECRET: must be SCOPE/KEY, or SCOPE where the keys uri, username, password are")
+        if self.secret_value is not None and "/" not in (self.secret or ""):
+            raise ValueError(
+                "NEO4J_M2M_SECRET_VALUE is set, and NEO4J_M2M_SECRET does not say as SCOPE/KEY which secret that is: "
+                "it has to be read again when the database refuses its login"
+            )
+        if self.keys_secret is not None:
+            raise ValueError(
+                "NEO4J_M2M_KEYS_SECRET: an API key cannot reach an app, whose proxy wants a token of the workspace in "
+                "its place"
+            )
+        return self

@@ -1,0 +1,191 @@
+"""Databricks on this machine: a proxy with the real app behind it, the workspace with its secret, and who may call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from core.http import MCP_PATH
+from local.console import Console
+from local.database import open_database, stored_credential
+from local.databricks.api import WorkspaceApp, running_workspace
+from local.databricks.app_process import AppProcess
+from local.databricks.apps_proxy import AppsProxy
+from local.databricks.snapshot import lay_out
+from local.databricks.workspace import Workspace
+from local.issuer import Client, User
+from local.loopback_server import served
+from local.settings import LocalSettings
+
+__all__ = ["DatabricksPlatform", "invoke", "platform"]
+
+_WORKSPACE = "1234567890123456"
+_SCOPE = "neo4j"
+_KEY = "credential"
+_SCOPES = frozenset({"all-apis"})
+
+
+def _service_principal(name: str) -> Client:
+    return Client(str(uuid.uuid4()), secrets.token_urlsafe(24), scopes=_SCOPES, name=name)
+
+
+@dataclass
+class DatabricksPlatform:
+    """What runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+
+    line: dict[str, Any] = field(repr=False)
+    workspace: WorkspaceApp
+    proxy: AppsProxy
+    app: AppProcess
+    source: Path
+    environ: dict[str, str] = field(repr=False)
+
+    def resources(self) -> dict[str, str]:
+        """What the app's resources hold now."""
+        return {"credential": self.workspace.workspace.secret(_SCOPE, _KEY).decode()}
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A workspace that is served, with the credential in its scope, and the environment of the app."""
+
+    app: WorkspaceApp
+    agent: Client
+    intruder: Client
+    environ: dict[str, str] = field(repr=False)
+
+
+@contextlib.contextmanager
+def _prepared(settings: LocalSettings, console: Console, users: tuple[User, ...] = ()) -> Iterator[_Prepared]:
+    agent, intruder, own = (_service_principal(name) for name in ("agent", "intruder", "app mcp-neo4j"))
+    workspace = Workspace([agent, intruder, own], users, id=_WORKSPACE)
+    with open_database(settings, console) as complete, running_workspace(workspace) as app:
+        workspace.create_scope(_SCOPE, "administrator")
+        workspace.put_secret(_SCOPE, _KEY, stored_credential(complete).get_secret_value().encode())
+        workspace.permit(_SCOPE, own.id, "READ")
+        assert own.secret is not None  # noqa: S101 - for the type checker
+        policy = '[[rule]]\nname = "the agent reads"\nplatform = "databricks"\nkind = "service_principal"\n'
+        environ = {
+            "DATABRICKS_HOST": workspace.url,
+            "DATABRICKS_WORKSPACE_ID": workspace.id,
+            "DATABRICKS_CLIENT_ID": own.id,
+            "DATABRICKS_CLIENT_SECRET": own.secret,
+            "NEO4J_M2M_POLICY": f'{policy}id = "{agent.id}"\n',
+            "NEO4J_M2M_ACCEPT_PATS": "true",
+            "NEO4J_M2M_LOG_LEVEL": settings.log_level,
+        }
+        yield _Prepared(app, agent, intruder, environ)
+
+
+@contextlib.contextmanager
+def platform(
+    settings: LocalSettings,
+    console: Console,
+    *,
+    port: int = 0,
+    users: tuple[User, ...] = (),
+    environ: Mapping[str, str] | None = None,
+    log: IO[str] | None = None,
+) -> Iterator[DatabricksPlatform]:
+    """Run it while the context lasts; the proxy is on ``port``, 0 for any that is free.
+
+    ``environ`` holds instead of what the app would find in its environment; ``users`` may call, and no policy admits
+    them unless one there does.
+
+    Raises:
+        LocalError: A port is taken, or the embedded database or the app does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        prepared = stack.enter_context(_prepared(settings, console, users))
+        workspace = prepared.app.workspace
+        source = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databricks-app-"))) / "source"
+        lay_out(source)
+        console.say("Starting the app behind its proxy …")
+        complete = {**prepared.environ, **(environ or {})}
+        resources = {"credential": workspace.secret(_SCOPE, _KEY).decode()}
+        app = AppProcess(source, complete, resources=resources, log=log)
+        stack.callback(app.stop)
+        running = AppsProxy(workspace, app.url, {prepared.agent.id, prepared.intruder.id, *(u.name for u in users)})
+        url = stack.enter_context(served(running, name="the app's proxy", port=port)) + MCP_PATH
+        line = {
+            "platform": "databricks",
+            "url": url,
+            "token_url": workspace.issuer.token_url,
+            "client_id": prepared.agent.id,
+            "client_secret": prepared.agent.secret,
+            "intruder": {"client_id": prepared.intruder.id, "client_secret": prepared.intruder.secret},
+            "host": workspace.url,
+            "scope": _SCOPE,
+            "pat": workspace.issue_pat(prepared.agent.id).get_secret_value(),
+        }
+        yield DatabricksPlatform(line, prepared.app, running, app, source, complete)
+
+
+def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The tool result of one call of the app, in this process, with the headers that the proxy would send.
+
+    Raises:
+        LocalError: The embedded database does not start.
+    """
+    with _prepared(settings, console) as prepared, contextlib.redirect_stdout(sys.stderr):
+        workspace = prepared.app.workspace
+        for name in [name for name in os.environ if name.startswith(("NEO4J_", "DATABRICKS_"))]:
+            del os.environ[name]
+        secret = workspace.secret(_SCOPE, _KEY).decode()
+        os.environ |= {
+            **prepared.environ,
+            "NEO4J_M2M_SECRET": f"{_SCOPE}/{_KEY}",
+            "NEO4J_M2M_SECRET_VALUE": secret,
+        }
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments},
+        }
+        headers = {
+            "authorization": f"Bearer {workspace.issuer.token(prepared.agent.id)}",
+            "content-type": "application/json",
+            "mcp-protocol-version": "2025-11-25",
+            "x-request-id": str(uuid.uuid4()),
+        }
+        return asyncio.run(_called(headers, json.dumps(message).encode()))
+
+
+async def _called(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    from databricks_app.app import BehindTheProxy, application_of
+    from databricks_app.log import log_as_json
+    from databricks_app.settings import DatabricksSettings
+    from databricks_app.workspace import Workspace as Told
+
+    settings = DatabricksSettings.from_environ(os.environ)
+    log_as_json(settings.log_level)
+    application = application_of(settings, Told.from_environ(os.environ))
+    sent: list[Any] = []
+    arriving = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return arriving.pop() if arriving else await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": MCP_PATH, "headers": encoded}
+    try:
+        await BehindTheProxy(application)(scope, receive, send)
+    finally:
+        await application.close()
+    answer = json.loads(sent[-1]["body"])
+    result: dict[str, Any] = answer.get("result", {"isError": True, "content": []})
+    return result
