@@ -119,8 +119,8 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 			"$(ARTIFACTS_DIR)"; \
 	else echo "No Python 3.13 here to compile with: the function will work, and start some two seconds later."; fi
 
-databricks-app:  ## lay out what is uploaded as the Databricks App, in dist/databricks
-	python3 -m local.databricks.snapshot dist/databricks
+databricks-app:  ## lay out what is uploaded as the Databricks App
+	python3 -m local.databricks.snapshot infra/databricks/source
 
 DATABRICKS_MCP := .venv-databricks-mcp
 
@@ -152,4 +152,4 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
-	rm -rf $(VENV) .venv-*/ dist .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

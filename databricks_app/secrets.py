@@ -14,6 +14,7 @@ import binascii
 import contextlib
 import hashlib
 import json
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -126,6 +127,8 @@ class SecretScopes:
         from databricks.sdk import WorkspaceClient
         from databricks.sdk.config import Config
 
+        # Its warnings quote what the workspace answered.
+        logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
         # Made without the lock: it asks the workspace where its tokens are issued, and that may take long.
         host = self._workspace.host
         config = Config(

@@ -25,16 +25,20 @@ _SUFFIXES = (".py", ".typed")
 
 
 def lay_out(folder: Path) -> list[Path]:
-    """Make ``folder`` hold the app's snapshot and nothing else; returns its files, relative to it.
+    """Make ``folder`` hold the app's snapshot and nothing else but a ``.gitignore``; returns its files, relative to it.
 
     Raises:
         FileExistsError: There is such a folder, and it holds something that is no snapshot.
     """
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / _TOP[0]).is_file():
-            raise FileExistsError(f"{folder} holds something that is no snapshot of the app. Choose another folder.")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    there = [path for path in folder.iterdir() if path.name != ".gitignore"]
+    strangers = [path for path in there if path.name not in (*_PACKAGES, *_TOP, "__pycache__")]
+    if strangers:
+        raise FileExistsError(
+            f"{folder} holds {strangers[0].name}, which is no part of the app's snapshot. Choose another folder."
+        )
+    for path in there:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     copied = []
     for name in _TOP:
         copied.append(Path(name))

@@ -12,6 +12,7 @@ from botocore.credentials import Credentials
 
 from aws_lambda.signer import SigV4Auth
 from local.embedded import EmbeddedNeo4j
+from local.platforms import PLATFORMS
 from tests.local.processes import environment, finished, running
 
 CALL = {
@@ -107,7 +108,37 @@ def test_emulate_azure_prints_one_line_that_is_all_a_client_needs_and_takes_its_
         assert line[name] not in said
 
 
-@pytest.mark.parametrize("platform", ["aws", "azure"])
+def test_emulate_databricks_prints_one_line_that_is_all_a_client_needs_and_takes_its_children_along(
+    environ: dict[str, str],
+) -> None:
+    with running("emulate", "databricks", "--port", "0", environ=environ) as command:
+        line = command.ready
+        assert line["platform"] == "databricks"
+        assert set(line) == {
+            *("platform", "url", "token_url", "client_id", "client_secret", "intruder", "host", "scope", "pat")
+        }
+        with httpx2.Client(trust_env=False, timeout=30) as client:
+            for of, status in ((line, 200), (line["intruder"], 403)):
+                form = {"grant_type": "client_credentials", "scope": "all-apis"}
+                form |= {name: of[name] for name in ("client_id", "client_secret")}
+                token = client.post(line["token_url"], data=form).json()["access_token"]
+                answer = client.post(line["url"], json=CALL, headers={"authorization": f"Bearer {token}"})
+                assert answer.status_code == status
+            answer = client.post(line["url"], json=CALL, headers={"authorization": f"Bearer {line['pat']}"})
+            assert answer.json()["result"]["structuredContent"]["rows"] == [[1]]
+            assert client.post(line["url"], json=CALL).status_code == 401
+        children = psutil.Process(command.process.pid).children(recursive=True)
+        assert any("databricks_app.app" in child.cmdline() for child in children)
+        begun = time.monotonic()
+        assert command.stop() == 0
+        assert time.monotonic() - begun < 15
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert alive == []
+    said = "".join(command.said)
+    assert [value for value in (line["client_secret"], line["pat"], token) if value in said] == []
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], platform: str) -> None:
     arguments = ["query=MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", 'params={"faa": "JFK"}', "max_rows=1"]
     ended = finished("invoke", platform, "read-cypher", *arguments, environ=environ)
@@ -123,7 +154,7 @@ def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], plat
         (["no-such-tool"], "refused the call"),
     ],
 )
-@pytest.mark.parametrize("platform", ["aws", "azure"])
+@pytest.mark.parametrize("platform", PLATFORMS)
 def test_invoke_says_why_a_call_failed(environ: dict[str, str], platform: str, arguments: list[str], said: str) -> None:
     ended = finished("invoke", platform, *arguments, environ=environ)
     assert ended.returncode == 1

@@ -1,0 +1,480 @@
+"""The app as the platform runs it: a process of its own behind the proxy, with its secret in a scope."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import neo4j
+import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from local.console import Console
+from local.databricks.app_process import AppProcess
+from local.databricks.apps_proxy import AppsProxy
+from local.databricks.emulate import DatabricksPlatform, platform
+from local.embedded import EmbeddedNeo4j
+from local.issuer import User
+from local.loopback_server import served
+from local.settings import LocalSettings
+from tests.canaries import WATCH
+from tests.local.tcp_proxy import TcpProxy
+
+CANARY = "canary-app-password-19bc"
+ADA = User("ada@example.com", "", scopes=frozenset({"sql"}))
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")
+SPOOFED = ("x-forwarded-user", "x-forwarded-email", "x-forwarded-preferred-username", "x-forwarded-host")
+
+
+class DatabaseUser:
+    """A database user with a password that is a canary, and settings that log in as him."""
+
+    def __init__(self, database: EmbeddedNeo4j, admin: neo4j.Driver) -> None:
+        self.name = f"app{secrets.token_hex(4)}"
+        self.uri = database.uri
+        self._admin = admin
+        self.password = ""
+        self.change("CREATE USER")
+
+    def change(self, command: str = "ALTER USER") -> None:
+        self.password = f"{CANARY}-{secrets.token_hex(4)}"
+        statement = f"{command} {self.name} SET PASSWORD $password CHANGE NOT REQUIRED"
+        self._admin.execute_query(statement, password=self.password, database_="system")
+
+    def settings(self) -> LocalSettings:
+        said = {"neo4j_uri": self.uri, "neo4j_username": self.name, "neo4j_password": self.password}
+        return LocalSettings.model_validate(said)
+
+    def secret(self) -> bytes:
+        return json.dumps({"uri": self.uri, "username": self.name, "password": self.password}).encode()
+
+
+class Log:
+    """What an app has written, looked through for secrets when it is over."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.open("w")
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def calls(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line.get("audit") == "call"]
+
+    def close(self) -> None:
+        self.file.close()
+        WATCH.look(self.path.read_text(), "the log of the app")
+
+
+@pytest.fixture(scope="module")
+def user(scratch_database: EmbeddedNeo4j, empty_neo4j_driver: neo4j.Driver) -> DatabaseUser:
+    return DatabaseUser(scratch_database, empty_neo4j_driver)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
+    log = Log(tmp_path_factory.mktemp("log") / "app.log")
+    yield log
+    log.close()
+
+
+@pytest.fixture(scope="module")
+def databricks(user: DatabaseUser, console: Console, log: Log) -> Iterator[DatabricksPlatform]:
+    with platform(user.settings(), console, users=(ADA,), log=log.file) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def another_app(databricks: DatabricksPlatform, tmp_path: Path, **environ: str) -> Iterator[tuple[AppProcess, Log]]:
+    """The app again, with another environment."""
+    log = Log(tmp_path / "another.log")
+    app = AppProcess(
+        databricks.source, {**databricks.environ, **environ}, resources=databricks.resources(), log=log.file
+    )
+    try:
+        yield app, log
+    finally:
+        app.stop()
+        log.close()
+
+
+@contextlib.contextmanager
+def behind_a_proxy(databricks: DatabricksPlatform, app: AppProcess, **options: Any) -> Iterator[str]:
+    can_use = {databricks.line["client_id"], databricks.line["intruder"]["client_id"], ADA.name}
+    proxy = AppsProxy(databricks.workspace.workspace, app.url, can_use, **options)
+    with served(proxy, name="another proxy") as url:
+        yield f"{url}/mcp"
+
+
+def message(name: str = "read-cypher", **arguments: Any) -> dict[str, Any]:
+    arguments = arguments or {"query": "RETURN 1 AS one"}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+def ask(
+    url: str, headers: list[tuple[str, str]] | None = None, *, method: str = "POST", body: Any = None
+) -> httpx2.Response:
+    with httpx2.Client(trust_env=False, timeout=60) as client:
+        return client.request(method, url, json=body or message(), headers=headers)
+
+
+def rows(response: httpx2.Response) -> Any:
+    assert response.status_code == 200, response.text
+    return response.json()["result"]["structuredContent"]["rows"]
+
+
+def token(databricks: DatabricksPlatform, of: dict[str, Any] | None = None) -> str:
+    said = databricks.line if of is None else of
+    form = {"grant_type": "client_credentials", "scope": "all-apis"}
+    with httpx2.Client(trust_env=False) as client:
+        basic = (said["client_id"], said["client_secret"])
+        answer: dict[str, Any] = client.post(databricks.line["token_url"], data=form, auth=basic).json()
+    return str(answer["access_token"])
+
+
+def bearer(value: str) -> tuple[str, str]:
+    return "authorization", f"Bearer {value}"
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_an_sdk_client_reads_the_graph_through_the_proxy_in_either_era(
+    databricks: DatabricksPlatform, mode: str, slash: str
+) -> None:
+    headers = {"authorization": f"Bearer {token(databricks)}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False, follow_redirects=False) as http,
+        Client(
+            streamable_http_client(databricks.line["url"] + slash, http_client=http),
+            mode=mode,  # type: ignore[arg-type]
+        ) as client,
+    ):
+        tools = [tool.name for tool in (await client.list_tools()).tools]
+        assert "read-cypher" in tools
+        assert "write-cypher" not in tools
+        result = await client.call_tool("read-cypher", {"query": "UNWIND range(1, 3) AS n RETURN n"})
+    assert result.structured_content is not None
+    assert result.structured_content["rows"] == [[1], [2], [3]]
+
+
+def test_without_proof_every_method_and_path_is_401_with_the_way_to_a_token(databricks: DatabricksPlatform) -> None:
+    for method in METHODS:
+        for path in ("/mcp", "/mcp/", "/", "/elsewhere"):
+            response = ask(databricks.app.url + path, method=method)
+            assert response.status_code == 401, (method, path)
+            assert "resource_metadata=" in response.headers["www-authenticate"]
+        assert ask(databricks.line["url"], method=method).status_code == 401
+    metadata = ask(
+        databricks.line["url"].replace("/mcp", "/.well-known/oauth-protected-resource/mcp"), method="GET"
+    ).json()
+    assert metadata["resource"] == databricks.line["url"]
+    assert metadata["authorization_servers"] == [f"{databricks.line['host']}/oidc"]
+    assert metadata["scopes_supported"] == ["all-apis"]
+
+
+def test_with_proof_the_method_is_looked_at_and_a_slash_makes_no_difference(databricks: DatabricksPlatform) -> None:
+    proof = [bearer(token(databricks))]
+    for url in (databricks.line["url"], databricks.app.url + "/mcp"):
+        for slash in ("", "/"):
+            assert ask(url + slash, proof, method="GET").status_code == 405
+            assert ask(url + slash, proof, method="DELETE").status_code == 405
+            assert rows(ask(url + slash, proof)) == [[1]]
+
+
+def test_wrong_proof_is_refused_at_the_proxy_and_at_the_app_and_never_led_elsewhere(
+    databricks: DatabricksPlatform,
+) -> None:
+    line, issuer = databricks.line, databricks.workspace.workspace.issuer
+    wrong = {
+        "garbage": "x.y.z",
+        "over": issuer.token(line["client_id"], exp=1, iat=0),
+        "for another workspace": issuer.token(line["client_id"], aud="9"),
+        "of the intruder": token(databricks, line["intruder"]),
+        "of nobody": issuer.token(line["client_id"], sub="nobody", client_id="nobody"),
+        "of a user whom no rule admits": issuer.user_token(line["client_id"], ADA.name),
+        "of a personal access token": "dapi" + "0" * 32,
+    }
+    for name, value in wrong.items():
+        for url in (line["url"], databricks.app.url + "/mcp"):
+            assert ask(url, [bearer(value)]).status_code in (401, 403), (name, url)
+
+
+def test_whoever_may_not_use_the_app_does_not_reach_it(databricks: DatabricksPlatform, log: Log) -> None:
+    before = len(log.calls())
+    databricks.proxy.can_use.remove(databricks.line["client_id"])
+    try:
+        assert ask(databricks.line["url"], [bearer(token(databricks))]).status_code == 403
+    finally:
+        databricks.proxy.can_use.add(databricks.line["client_id"])
+    assert len(log.calls()) == before
+
+
+def test_the_identities_that_are_printed_read_and_do_not_write(databricks: DatabricksPlatform) -> None:
+    body = message("write-cypher", query="CREATE (:Never)")
+    for value in (token(databricks), databricks.line["pat"]):
+        assert rows(ask(databricks.line["url"], [bearer(value)])) == [[1]]
+        assert ask(databricks.line["url"], [bearer(value)], body=body).json()["result"]["isError"] is True
+
+
+@pytest.mark.parametrize("spoofed", ["strip", "append"])
+def test_names_that_a_client_sends_itself_change_nothing(
+    databricks: DatabricksPlatform, log: Log, spoofed: Any
+) -> None:
+    line = databricks.line
+    agent, intruder = token(databricks), token(databricks, line["intruder"])
+    with behind_a_proxy(databricks, databricks.app, spoofed=spoofed) as url:
+        for names in ([(name, line["client_id"]) for name in SPOOFED], [(name, ADA.name) for name in 2 * SPOOFED]):
+            assert ask(url, [*names, bearer(intruder)]).status_code == 403
+            assert rows(ask(url, [*names, bearer(agent)])) == [[1]]
+    ids = [call["principal"]["id"] for call in log.calls()[-4:]]
+    assert ids == [line["intruder"]["client_id"], line["client_id"]] * 2
+
+
+@pytest.mark.parametrize("user_authorization", [False, True])
+@pytest.mark.parametrize("spoofed", ["strip", "append"])
+def test_a_forwarded_token_that_a_client_sends_itself_gets_it_nothing(
+    databricks: DatabricksPlatform, tmp_path: Path, spoofed: Any, user_authorization: bool
+) -> None:
+    line, issuer = databricks.line, databricks.workspace.workspace.issuer
+    ada = issuer.user_token(line["client_id"], ADA.name)
+    policy = f'[[rule]]\nname = "ada"\nid = "{ADA.name}"\naccess = "write"\n{databricks.environ["NEO4J_M2M_POLICY"]}'
+    with (
+        another_app(databricks, tmp_path, NEO4J_M2M_POLICY=policy) as (app, log),
+        behind_a_proxy(databricks, app, spoofed=spoofed, user_authorization=user_authorization) as url,
+    ):
+        write = message("write-cypher", query="CREATE (:Never)")
+        answer = ask(url, [("x-forwarded-access-token", ada), bearer(token(databricks))], body=write)
+        # Taken away, it is as if it had never been sent; else the request is of two minds, and refused.
+        if spoofed == "strip":
+            assert answer.json()["result"]["isError"] is True
+            assert log.calls()[-1]["principal"]["id"] == line["client_id"]
+        else:
+            assert answer.status_code == 401
+        # The user himself comes through in the same way, unless he comes twice.
+        assert rows(ask(url, [bearer(ada)])) == [[1]]
+        assert log.calls()[-1]["principal"]["kind"] == "user_on_behalf"
+
+
+def test_where_the_proxy_keeps_the_token_a_name_is_refused_or_reads(
+    databricks: DatabricksPlatform, tmp_path: Path
+) -> None:
+    proof = [bearer(token(databricks))]
+    with behind_a_proxy(databricks, databricks.app, hands_on_authorization=False) as url:
+        assert ask(url, proof).status_code == 401
+    everything = '[[rule]]\nname = "everyone writes"\naccess = "write"\n'
+    environ = {"NEO4J_M2M_FORWARDED_CALLERS": "read", "NEO4J_M2M_POLICY": everything}
+    with another_app(databricks, tmp_path, **environ) as (app, log):
+        with behind_a_proxy(databricks, app, hands_on_authorization=False) as url:
+            assert rows(ask(url, proof)) == [[1]]
+            call = log.calls()[-1]
+            assert (call["principal"]["kind"], call["rule"]) == ("forwarded", "everyone writes (forwarded: reads only)")
+            written = ask(url, proof, body=message("write-cypher", query="CREATE (:Never)"))
+            assert written.json()["result"]["isError"] is True
+            assert rows(ask(url, [("x-forwarded-user", "boss@1"), *proof])) == [[1]]
+            assert log.calls()[-1]["principal"]["id"] == call["principal"]["id"]
+        with behind_a_proxy(databricks, app, hands_on_authorization=False, spoofed="append") as url:
+            assert ask(url, [("x-forwarded-user", "boss@1"), *proof]).status_code == 401
+            assert rows(ask(url, proof)) == [[1]]
+
+
+def test_where_the_proxy_forwards_the_users_token_alone_it_proves_him(
+    databricks: DatabricksPlatform, tmp_path: Path
+) -> None:
+    ada = databricks.workspace.workspace.issuer.user_token(databricks.line["client_id"], ADA.name)
+    policy = f'[[rule]]\nname = "ada"\nkind = "user_on_behalf"\nid = "{ADA.name}"\n'
+    options = {"hands_on_authorization": False, "user_authorization": True}
+    with (
+        another_app(databricks, tmp_path, NEO4J_M2M_POLICY=policy) as (app, log),
+        behind_a_proxy(databricks, app, **options) as url,
+    ):
+        assert rows(ask(url, [bearer(ada)])) == [[1]]
+        assert log.calls()[-1]["principal"]["id"] == ADA.name
+        assert ask(url, [bearer(token(databricks))]).status_code == 403
+
+
+def test_personal_access_tokens_are_for_those_who_turned_them_on(
+    databricks: DatabricksPlatform, tmp_path: Path
+) -> None:
+    proof = [bearer(databricks.line["pat"])]
+    assert rows(ask(databricks.line["url"], proof)) == [[1]]
+    with behind_a_proxy(databricks, databricks.app, admits_pats=False) as url:
+        assert ask(url, proof).status_code == 401
+    with (
+        another_app(databricks, tmp_path, NEO4J_M2M_ACCEPT_PATS="") as (app, _),
+        behind_a_proxy(databricks, app) as url,
+    ):
+        refused = ask(url, proof)
+        assert (refused.status_code, "not accepted here" in refused.text) == (401, True)
+
+
+def test_the_log_is_json_with_the_proxys_id_of_each_request(databricks: DatabricksPlatform, log: Log) -> None:
+    proof = bearer(token(databricks))
+    ask(f"{databricks.app.url}/mcp", [proof, ("x-request-id", "5c0ffee5-0000-4000-8000-000000000001")])
+    call = log.calls()[-1]
+    assert call["request_id"] == "5c0ffee5-0000-4000-8000-000000000001"
+    assert (call["outcome"], call["level"], call["rule"]) == ("ok", "INFO", "the agent reads")
+    for wrong in (["a", "b"], ["x" * 65], ['"}'], []):
+        ask(f"{databricks.app.url}/mcp", [proof, *(("x-request-id", value) for value in wrong)])
+        assert len(log.calls()[-1]["request_id"]) == 36
+    ask(f"{databricks.app.url}/mcp", [bearer("x.y.z"), ("x-request-id", "refused-1")])
+    refusal = next(line for line in log.lines() if line.get("request_id") == "refused-1")
+    assert (refusal["level"], "refused with 401" in refusal["message"]) == ("INFO", True)
+
+
+def test_a_password_that_is_changed_while_the_app_serves_loses_no_call(
+    databricks: DatabricksPlatform, user: DatabaseUser, log: Log
+) -> None:
+    proof = bearer(token(databricks))
+    over = threading.Event()
+    answered: list[Any] = []
+
+    def calling() -> None:
+        with httpx2.Client(trust_env=False, timeout=60) as client:
+            while not over.is_set():
+                response = client.post(databricks.line["url"], json=message(), headers=[proof])
+                answered.append(response.json()["result"].get("structuredContent", response.text))
+
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(calling) for _ in range(4)]
+        for _ in range(2):
+            time.sleep(1)
+            user.change()
+            time.sleep(0.5)
+            databricks.workspace.workspace.put_secret("neo4j", "credential", user.secret())
+        # Connections that are open stay logged in; a new app has to log in with what it finds now.
+        before = len(answered)
+        time.sleep(2)
+        over.set()
+        for call in calls:
+            call.result(60)
+    assert len(answered) > before
+    assert [one for one in answered if not isinstance(one, dict) or one["rows"] != [[1]]] == []
+
+
+def test_an_app_that_started_with_a_password_of_before_reads_the_scope_and_serves(
+    databricks: DatabricksPlatform, user: DatabaseUser, tmp_path: Path
+) -> None:
+    stale = {**databricks.environ, "NEO4J_M2M_SECRET_VALUE": user.secret().decode()}
+    user.change()
+    databricks.workspace.workspace.put_secret("neo4j", "credential", user.secret())
+    before = databricks.workspace.requests.count(("GET", "/api/2.0/secrets/get"))
+    with another_app(databricks, tmp_path, **stale) as (app, log):
+        assert rows(ask(f"{app.url}/mcp", [bearer(token(databricks))])) == [[1]]
+        assert "credential_changed" in [line.get("audit") for line in log.lines()]
+    assert databricks.workspace.requests.count(("GET", "/api/2.0/secrets/get")) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("elsewhere/credential", "not_found"),
+        ("neo4j/other", "not_found"),
+        ("private/credential", "denied"),
+        ("neo4j/half", "malformed"),
+    ],
+)
+def test_a_secret_that_is_missing_private_or_half_is_an_answer_and_told_in_the_log(
+    databricks: DatabricksPlatform, tmp_path: Path, secret: str, said: str
+) -> None:
+    workspace = databricks.workspace.workspace
+    if "private" not in workspace.scopes():
+        workspace.create_scope("private", "administrator")
+    workspace.put_secret("private", "credential", b"{}")
+    workspace.put_secret("neo4j", "half", json.dumps({"uri": "bolt://db", "password": CANARY}).encode())
+    environ = {"NEO4J_M2M_SECRET": secret, "NEO4J_M2M_SECRET_VALUE": ""}
+    with another_app(databricks, tmp_path, **environ) as (app, log):
+        result = ask(f"{app.url}/mcp", [bearer(token(databricks))]).json()["result"]
+        assert result["isError"] is True
+        assert said in result["content"][0]["text"]
+        assert any(secret in line.get("message", "") for line in log.lines())
+
+
+async def test_calls_under_way_are_answered_when_the_app_is_told_to_stop(
+    databricks: DatabricksPlatform, user: DatabaseUser, tmp_path: Path
+) -> None:
+    proof = bearer(token(databricks))
+    async with TcpProxy.to(user.uri) as slow:
+        with another_app(databricks, tmp_path, NEO4J_URI=slow.uri) as (app, log):
+            url = f"{app.url}/mcp"
+            assert rows(await asyncio.to_thread(ask, url, [proof])) == [[1]]
+            before = len(log.calls())
+            slow.delay = 0.15  # each way: nothing can be answered sooner than after twice that
+            calls = [asyncio.create_task(asyncio.to_thread(ask, url, [proof])) for _ in range(6)]
+            await asyncio.sleep(0.2)
+            assert len(log.calls()) == before
+            app.process.terminate()
+            begun = time.monotonic()
+            for call in calls:
+                assert rows(await call) == [[1]]
+            assert await asyncio.to_thread(app.process.wait, 15) == 0
+            assert time.monotonic() - begun < 10
+            with pytest.raises(httpx2.ConnectError):
+                await asyncio.to_thread(ask, url, [proof])
+            assert log.lines()[-1]["message"] == "stopped"
+
+
+def test_a_call_that_would_outlast_the_stopping_is_told_and_not_cut_off(
+    databricks: DatabricksPlatform, tmp_path: Path
+) -> None:
+    proof = bearer(token(databricks))
+    endless = message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)")
+    with another_app(databricks, tmp_path, NEO4J_M2M_TIMEOUT="60") as (app, _), ThreadPoolExecutor(1) as pool:
+        assert rows(ask(f"{app.url}/mcp", [proof])) == [[1]]
+        call = pool.submit(ask, f"{app.url}/mcp", [proof], body=endless)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        app.process.terminate()
+        assert app.process.wait(15) == 0
+        assert time.monotonic() - begun < 12
+        assert (call.result(20).status_code, "stopping" in call.result().text) == (503, True)
+
+
+def test_an_answer_leaves_in_the_time_that_the_operator_gave(databricks: DatabricksPlatform, tmp_path: Path) -> None:
+    endless = message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)")
+    with another_app(databricks, tmp_path, NEO4J_M2M_TIMEOUT="2") as (app, _):
+        proof = bearer(token(databricks))
+        assert rows(ask(f"{app.url}/mcp", [proof])) == [[1]]
+        result = ask(f"{app.url}/mcp", [proof], body=endless).json()["result"]
+        assert "time was up" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"NEO4J_M2M_TIMEOUT": "600"}, "110 at most"),
+        ({"DATABRICKS_APP_PORT": ""}, "DATABRICKS_APP_PORT"),
+        ({"DATABRICKS_CLIENT_SECRET": ""}, "DATABRICKS_CLIENT_SECRET"),
+        ({"DATABRICKS_WORKSPACE_ID": ""}, "NEO4J_M2M_ISSUERS"),
+        ({"NEO4J_M2M_POLICY": "[[rule"}, "NEO4J_M2M_POLICY"),
+        ({"NEO4J_M2M_SECRET_VALUE": CANARY}, "SCOPE/KEY"),
+    ],
+)
+def test_an_app_that_cannot_start_says_why_in_one_line_of_json(changed: dict[str, str], said: str) -> None:
+    environ = {
+        "DATABRICKS_HOST": "https://dbc-1.cloud.databricks.com",
+        "DATABRICKS_WORKSPACE_ID": "1",
+        "DATABRICKS_APP_PORT": "8000",
+        "DATABRICKS_CLIENT_ID": "app",
+        "DATABRICKS_CLIENT_SECRET": CANARY,
+        **changed,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "databricks_app.app"], env=environ, capture_output=True, text=True, timeout=60
+    )
+    WATCH.look(ended.stdout + ended.stderr, "an app that does not start")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    line = json.loads(ended.stdout)
+    assert (line["level"], said in line["message"]) == ("ERROR", True)
