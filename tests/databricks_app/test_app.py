@@ -334,6 +334,24 @@ def test_the_log_is_json_with_the_proxys_id_of_each_request(databricks: Databric
     assert (refusal["level"], "refused with 401" in refusal["message"]) == ("INFO", True)
 
 
+def test_nothing_that_proves_anybody_is_in_the_log(
+    databricks: DatabricksPlatform, user: DatabaseUser, tmp_path: Path
+) -> None:
+    line = databricks.line
+    good, bad = token(databricks), token(databricks, line["intruder"])[:-4]
+    with another_app(databricks, tmp_path, NEO4J_M2M_LOG_LEVEL="DEBUG") as (app, log):
+        for value in (good, bad, line["pat"]):
+            ask(f"{app.url}/mcp", [bearer(value), ("x-forwarded-user", "1@2")])
+            ask(f"{app.url}/mcp", [("x-forwarded-access-token", value)])
+        said = log.path.read_text()
+    assert '"audit": "call"' in said
+    secrets_of_it = {
+        *(good, bad, line["pat"], line["client_secret"], line["intruder"]["client_secret"], user.password),
+        databricks.environ["DATABRICKS_CLIENT_SECRET"],
+    }
+    assert [value for value in secrets_of_it if value in said] == []
+
+
 def test_a_password_that_is_changed_while_the_app_serves_loses_no_call(
     databricks: DatabricksPlatform, user: DatabaseUser, log: Log
 ) -> None:
