@@ -5,8 +5,10 @@
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
-# Python 3.13 is what the functions run on; some checks need it, and find it here.
-PYTHON313 = $(firstword $(foreach p,python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13),$(shell $(p) -c '' 2>/dev/null && echo $(p))))
+# Python 3.13 is what the functions run on; some checks need it: one on the PATH, or one that pyenv or uv has.
+PYTHON313 ?= $(firstword $(foreach p,python3.13 \
+	$(wildcard $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13) \
+	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -69,15 +71,13 @@ $(CONFORMANCE)/node_modules/.ready: .venv-node/.ready $(CONFORMANCE)/package-loc
 conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conformance suite, both protocol eras
 	$(BIN)/python -m tests.conformance.run
 
-# Azure's own Python worker, as a library, runs on Python 3.13 only: one on the PATH, or one that pyenv or uv has.
-AZURE_PYTHON ?= $(firstword $(foreach p,python3.13 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13) \
-	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
+# Azure's own Python worker, as a library, runs on Python 3.13 only.
 AZURE_PIP := .venv-azure/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
 
 .venv-azure/.ready: requirements.txt requirements/azure-worker.txt
-	@test -n "$(AZURE_PYTHON)" || { echo "Azure's Python worker needs Python 3.13 (or: make AZURE_PYTHON=/path/to/python3.13 azure-worker)" >&2; exit 1; }
+	@test -n "$(PYTHON313)" || { echo "Azure's Python worker needs Python 3.13 (or: make PYTHON313=/path/to/python3.13 azure-worker)" >&2; exit 1; }
 	@echo "Installing the function's own requirements and Azure's Python worker: once, about 40 MB"
-	$(AZURE_PYTHON) -m venv --clear .venv-azure
+	$(PYTHON313) -m venv --clear .venv-azure
 	$(AZURE_PIP) -r requirements.txt
 	$(AZURE_PIP) -r requirements/azure-worker.txt
 	@touch $@

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.http import MCP_PATH
+from local.callers import Caller, HeaderAuth, bearer
 from local.console import Console
 from local.database import open_database, stored_credential
 from local.databricks.api import WorkspaceApp, running_workspace
@@ -27,7 +28,7 @@ from local.issuer import Client, User
 from local.loopback_server import served
 from local.settings import LocalSettings
 
-__all__ = ["DatabricksPlatform", "invoke", "platform"]
+__all__ = ["DatabricksPlatform", "callers", "invoke", "platform"]
 
 _WORKSPACE = "1234567890123456"
 _SCOPE = "neo4j"
@@ -129,6 +130,19 @@ def platform(
             "pat": workspace.issue_pat(prepared.agent.id).get_secret_value(),
         }
         yield DatabricksPlatform(line, prepared.app, running, app, source, complete)
+
+
+def callers(line: dict[str, Any]) -> list[Caller]:
+    """Who calls the app of ``line``, which `emulate` has printed."""
+    agent = bearer(line["token_url"], line, scope="all-apis")
+    intruder = bearer(line["token_url"], line["intruder"], scope="all-apis")
+    developer = HeaderAuth("authorization", f"Bearer {line['pat']}")
+    return [
+        Caller("a service principal with its token of the workspace", line["url"], agent),
+        Caller("its developer, with a personal access token", line["url"], developer),
+        Caller("a service principal that may use the app, and whom no rule admits", line["url"], intruder, False),
+        Caller("somebody without a token", line["url"], admitted=False),
+    ]
 
 
 def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
