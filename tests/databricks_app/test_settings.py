@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from core.errors import IssuerError, SettingsError
@@ -80,3 +83,16 @@ def test_without_the_workspaces_id_the_issuers_have_to_be_listed() -> None:
     application_of(DatabricksSettings(issuers=listed), workspace)
     with pytest.raises(IssuerError):
         application_of(DatabricksSettings(issuers="[[issuer]]\n"), workspace)
+
+
+def test_the_sdk_is_not_imported_before_a_scope_is_read() -> None:
+    program = (
+        "import os, sys\n"
+        "from databricks_app.app import application_of\n"
+        "from databricks_app.settings import DatabricksSettings\n"
+        "from databricks_app.workspace import Workspace\n"
+        "application_of(DatabricksSettings(), Workspace.from_environ(os.environ))\n"
+        "print(sorted({'databricks.sdk', 'requests', 'google', 'local'} & set(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], env=TOLD, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
