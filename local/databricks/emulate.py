@@ -33,7 +33,8 @@ __all__ = ["DatabricksPlatform", "callers", "invoke", "platform"]
 _WORKSPACE = "1234567890123456"
 _SCOPE = "neo4j"
 _KEY = "credential"
-_SCOPES = frozenset({"all-apis"})
+_SCOPES = frozenset({"all-apis", _SCOPE})
+"""What tokens may be asked for; the secret scope's name, too, for clients that take the line's ``scope`` for that."""
 
 
 def _service_principal(name: str) -> Client:

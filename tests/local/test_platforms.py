@@ -119,7 +119,7 @@ def test_emulate_databricks_prints_one_line_that_is_all_a_client_needs_and_takes
         }
         with httpx2.Client(trust_env=False, timeout=30) as client:
             for of, status in ((line, 200), (line["intruder"], 403)):
-                form = {"grant_type": "client_credentials", "scope": "all-apis"}
+                form = {"grant_type": "client_credentials", "scope": line["scope"]}
                 form |= {name: of[name] for name in ("client_id", "client_secret")}
                 token = client.post(line["token_url"], data=form).json()["access_token"]
                 answer = client.post(line["url"], json=CALL, headers={"authorization": f"Bearer {token}"})
