@@ -1,7 +1,7 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance azure-worker databricks-app databricks-mcp-check bench \
-	bench-smoke lock clean
+.PHONY: help demo test check checks lint format types conformance sam rie azure-worker databricks-app \
+	databricks-mcp-check bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -41,7 +41,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance azure-worker bench-smoke  ## everything that CI runs after the tests, the demo included
+checks: lint types conformance sam rie azure-worker bench-smoke  ## everything that CI runs after the tests, the demo included
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -70,6 +70,18 @@ $(CONFORMANCE)/node_modules/.ready: .venv-node/.ready $(CONFORMANCE)/package-loc
 
 conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conformance suite, both protocol eras
 	$(BIN)/python -m tests.conformance.run
+
+.venv-sam/.ready: requirements/sam.txt | $(VENV)/bin/python
+	@echo "Installing SAM, with the Runtime Interface Emulator in it: once, about 400 MB"
+	$(VENV)/bin/python -m venv .venv-sam
+	.venv-sam/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/sam.txt
+	@touch $@
+
+rie: $(VENV)/.dev .venv-sam/.ready  ## the Lambda function in AWS's own Runtime Interface Emulator
+	$(BIN)/python -m pytest tests/aws_rie
+
+sam: $(VENV)/.dev .venv-sam/.ready  ## what `sam build` makes of the Lambda function
+	$(BIN)/python -m tests.aws_build.run .venv-sam/bin/sam "$(PYTHON313)"
 
 # Azure's own Python worker, as a library, runs on Python 3.13 only.
 AZURE_PIP := .venv-azure/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
@@ -150,6 +162,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) pyproject.toml --extra databricks --constraint requirements/dev.txt -o databricks_app/requirements.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
+	$(LOCK) requirements/sam.in -o requirements/sam.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
