@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -86,7 +87,8 @@ def write_down(line: dict[str, Any]) -> None:
 
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs each call on the current loop
-application = application_of(settings, SecretsManager())
+secrets = SecretsManager()
+application = application_of(settings, secrets)
 _http = Mangum(AsgiApp(application, told_by_lambda), lifespan="off")
 
 
@@ -130,13 +132,26 @@ def flush_metrics() -> None:
         metrics.flush_metrics()
 
 
-def _restored() -> None:
+def _before_snapshot() -> None:
+    """Close the connections: the copies of a snapshot could not share them."""
+    loop.run_until_complete(application.close())
+
+
+def _after_restore() -> None:
+    """Begin anew, with the role's keys of now and with randomness of this copy's own.
+
+    What is remembered of issuers and API keys stays: it is nobody's secret, and the wall clock, which no snapshot
+    stops, tells its age.
+    """
+    secrets.forget()
     application.forget()
+    random.seed()
 
 
 try:
-    from snapshot_restore_py import register_after_restore
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
 except ImportError:  # it is there in Lambda's own runtimes that can restore snapshots
     pass
 else:
-    register_after_restore(_restored)
+    register_before_snapshot(_before_snapshot)
+    register_after_restore(_after_restore)

@@ -54,7 +54,7 @@ class SecretsManager:
     """Fetches the current version (AWSCURRENT) of secrets by name or ARN."""
 
     def __init__(self, **client_options: Any) -> None:
-        """``client_options`` go to ``boto3.client``; what they leave out comes from the environment, as AWS sets it."""
+        """``client_options`` go to boto3's client; what they leave out comes from the environment, as AWS sets it."""
         self._options = client_options
         self._client: Any = None
         self._lock = threading.Lock()
@@ -95,8 +95,14 @@ class SecretsManager:
                     read_timeout=_READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 )
-                self._client = boto3.client("secretsmanager", config=config, **self._options)
+                # A session of its own: boto3's default one would go on with the keys that it has found first.
+                self._client = boto3.Session().client("secretsmanager", config=config, **self._options)
             return self._client
+
+    def forget(self) -> None:
+        """Connect anew, with the role's keys as they are then: for a process restored from a snapshot."""
+        with self._lock:
+            self._client = None
 
 
 def _explained(name: str, response: Any) -> SecretError:

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 class TcpProxy:
     """``async with TcpProxy.to(uri) as proxy`` listens on a port of its own; ``proxy.uri`` leads through it.
 
-    ``connections`` counts those that were opened, ``turns`` how often the client spoke after the server had, that is
-    round trips, ``received`` the bytes that the server sent. ``delay`` is in seconds, each way. With ``swallow`` new
-    connections are accepted and get no answer; with ``stall`` open ones are left open and carry nothing any more, as
-    behind a NAT that has forgotten them.
+    ``connections`` counts those that were opened, ``open`` those that are open, ``turns`` how often the client spoke
+    after the server had, that is round trips, ``received`` the bytes that the server sent. ``delay`` is in seconds,
+    each way. With ``swallow`` new connections are accepted and get no answer; with ``stall`` open ones are left open
+    and carry nothing any more, as behind a NAT that has forgotten them.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -62,6 +62,11 @@ class TcpProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return (len(self._tasks) + 1) // 2
 
     def drop_all(self) -> None:
         """Cut every connection that is open, without a word."""
