@@ -137,6 +137,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
 }
 
 var hostSettings = {
+  AzureWebJobsDisableHomepage: 'true'
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__blobServiceUri: blobEndpoint
