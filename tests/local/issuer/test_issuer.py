@@ -243,7 +243,7 @@ OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         {"exp": int(time.time()) + 86_400},
         {"exp": None},
         {"jti": None},
-        {"nbf": int(time.time()) + 600},
+        {"nbf": int(time.time()) + 86_400},
     ],
     ids=str,
 )
