@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -37,6 +38,9 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html 
 
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
 _FAILURES = frozenset({"unavailable", "failed"})
+
+Handler = Callable[[Any, Any], dict[str, Any]]
+"""Answers an event, given Lambda's context of it."""
 
 settings = AwsSettings.from_environ(os.environ)
 # The audit's lines are of level INFO, and written whatever the level of the others.
@@ -108,12 +112,18 @@ def _plain(status: int, reason: str) -> dict[str, Any]:
     return {"statusCode": status, "headers": headers, "body": f"{reason}\n", "isBase64Encoded": False}
 
 
-if settings.tracing:
+def traced(function: Handler) -> Handler:
+    """``function``, traced with X-Ray if the settings say so: that it ran and for how long, not what it was asked."""
+    if not settings.tracing:
+        return function
     from aws_lambda_powertools import Tracer
 
-    _serve = Tracer(service="neo4j-m2m").capture_lambda_handler(_serve, capture_response=False, capture_error=False)
+    tracer = Tracer(service="neo4j-m2m")
+    whole: Handler = tracer.capture_lambda_handler(function, capture_response=False, capture_error=False)
+    return whole
 
 
+@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one request of the function URL; ``event`` has payload format 2.0, as has the answer.

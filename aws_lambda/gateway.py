@@ -14,7 +14,7 @@ from typing import Any
 
 from mcp_types import CallToolRequestParams
 
-from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings
+from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings, traced
 from core.deadline import Deadline
 from core.errors import SettingsError
 from core.identity.principal import Principal
@@ -42,6 +42,7 @@ _PRINCIPAL = Principal(
 _TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 
 
+@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Run the tool that the client context names with the arguments in ``event``.

@@ -60,6 +60,15 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
+def _trace() -> str:
+    """A trace of its own for a call.
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader .
+    """
+    root, parent = uuid.uuid4().hex[:24], uuid.uuid4().hex[:16]
+    return f"Root=1-{int(time.time()):08x}-{root};Parent={parent};Sampled=1"
+
+
 def main(name: str, reading: int, writing: int) -> None:
     """Answer events until there are no more."""
     _end_with_parent()
@@ -68,6 +77,7 @@ def main(name: str, reading: int, writing: int) -> None:
         handler: Callable[[Any, LambdaContext], Any] | None = None
         for line in events:
             told = json.loads(line)
+            os.environ["_X_AMZN_TRACE_ID"] = _trace()
             try:
                 if handler is None:
                     handler = getattr(importlib.import_module(module), attribute)

@@ -116,7 +116,6 @@ def running(handler: str, environ: Mapping[str, str], log: Path, *, timeout: flo
     told = {
         **Function(handler, environ, arn=ARN).environ,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
-        "LAMBDA_TASK_ROOT": str(Path(__file__).parent.parent.parent),
     }
     with log.open("w") as output:
         process = subprocess.Popen(
