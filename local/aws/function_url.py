@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from local.aws.account import Account
 from local.aws.environment import Function, FunctionFailed, Throttled
 from local.aws.events import BadResponse, event_of, http_response
 from local.aws.sigv4 import SignatureRefused, SignedRequest, SigV4Verifier
+from local.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
 
 __all__ = ["FunctionUrl"]
 
 _LARGEST = 6 * 1024 * 1024
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
-_Answer = tuple[int, list[tuple[str, str]], bytes]
-
-
-class FunctionUrl:
+class FunctionUrl(HttpFront):
     """The URL of ``function``, as an ASGI app.
 
     With ``account`` it has AuthType AWS_IAM: the request must be signed by somebody in that account who may call
@@ -41,33 +35,14 @@ class FunctionUrl:
         self._account = account
         self._verifier = SigV4Verifier(account.key, region=account.region) if account is not None else None
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"a function URL serves http only, not {scope['type']}")
-        status, headers, body = await self._answer(scope, receive)
-        pairs = [(name, value) for name, value in headers if name not in ("content-length", "connection")]
-        pairs.append(("content-length", str(len(body))))
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> _Answer:
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > _LARGEST:
-                return _error(413, "RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes.")
-            if not message.get("more_body", False):
-                break
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Verify who calls, hand the function the event, and give its answer."""
+        body = await body_of(receive, _LARGEST)
+        if body is None:
+            return _error(413, "RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes.")
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         raw_path, query = scope["raw_path"].decode("ascii"), scope["query_string"].decode("ascii")
-        request = SignedRequest(scope["method"], raw_path, query, headers, bytes(body))
+        request = SignedRequest(scope["method"], raw_path, query, headers, body)
         iam = None
         if self._account is not None and self._verifier is not None:
             try:
@@ -82,7 +57,7 @@ class FunctionUrl:
         event = event_of(request, domain=host, account=account, iam=iam)
         return await asyncio.to_thread(self._invoke, event)
 
-    def _invoke(self, event: dict[str, Any]) -> _Answer:
+    def _invoke(self, event: dict[str, Any]) -> Answer:
         try:
             answer = self._function.invoke(event)
             if len(json.dumps(answer)) > _LARGEST:
@@ -94,6 +69,5 @@ class FunctionUrl:
             return _error(502, "ServiceException", "Internal Server Error")
 
 
-def _error(status: int, kind: str, message: str) -> _Answer:
-    headers = [("content-type", "application/json"), ("x-amzn-errortype", kind)]
-    return status, headers, json.dumps({"Message": message}).encode()
+def _error(status: int, kind: str, message: str) -> Answer:
+    return json_answer(status, {"Message": message}, [("x-amzn-errortype", kind)])

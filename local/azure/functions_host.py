@@ -12,12 +12,13 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from local.azure.worker_process import APP_ROOT, Worker, WorkerFailed
+from local.http_front import Answer, HttpFront, Receive, Scope, body_of
 
 __all__ = ["FunctionsHost", "HostKeys"]
 
@@ -25,12 +26,6 @@ _LARGEST = 104_857_600
 """Bytes of a request; source: https://learn.microsoft.com/azure/azure-functions/functions-app-settings ."""
 
 _TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-_Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def _route_prefix() -> str:
     return prefix.strip("/")
 
 
-class FunctionsHost:
+class FunctionsHost(HttpFront):
     """The front of the app in ``worker``, as an ASGI app. A route without methods is open to all of them."""
 
     def __init__(self, worker: Worker, keys: HostKeys) -> None:
@@ -70,22 +65,8 @@ class FunctionsHost:
             path = "/".join(part for part in (prefix, trigger["route"].strip("/")) if part)
             self._routes[f"/{path}".lower()] = trigger
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"a function app serves http only, not {scope['type']}")
-        status, headers, body = await self._answer(scope, receive)
-        pairs = [(name, value) for name, value in headers if name not in ("content-length", "connection")]
-        pairs.append(("content-length", str(len(body))))
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> _Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Find the function, look at the key that its level demands, invoke it, and give its answer."""
         trigger = self._routes.get(scope["path"].rstrip("/").lower())
         if trigger is None or (trigger.get("methods") and scope["method"] not in trigger["methods"]):
             return 404, [], b""
@@ -99,7 +80,7 @@ class FunctionsHost:
         presented = headers.get("x-functions-key") or params.get("code", "")
         if not self._keys.open(level, trigger["function"], presented):
             return 401, [], b""
-        body = await _body(receive)
+        body = await body_of(receive, _LARGEST)
         if body is None:
             return 413, [], b""
         headers |= {"x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "https"}
@@ -120,15 +101,3 @@ class FunctionsHost:
         except WorkerFailed:
             return 500, [], b""
         return said["status"], [(name, value) for name, value in said["headers"]], base64.b64decode(said["body"])
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None if it is too large."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _LARGEST:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import parse_qs
 
+from local.http_front import Answer, HttpFront, Receive, Scope, json_answer
 from local.issuer import Client, Issuer
 from local.issuer.trouble import Troubles
 
 __all__ = ["IdentityEndpoint"]
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-
 _VERSION = "2019-08-01"
 
-_Answer = tuple[int, dict[str, Any]]
 
-
-class IdentityEndpoint:
+class IdentityEndpoint(HttpFront):
     """The endpoint of one function app, as an ASGI app: ``identities`` are assigned to it, and ``issuer`` knows them.
 
     ``header`` is what a request has to bring in ``X-IDENTITY-HEADER``. The first identity counts as the system-assigned
@@ -40,28 +33,17 @@ class IdentityEndpoint:
         self.requests = 0
         self.troubles = Troubles()
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"the identity endpoint serves http only, not {scope['type']}")
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a request for a token."""
         self.requests += 1
         trouble = self.troubles.take()
         if trouble is not None:
             await asyncio.sleep(trouble.seconds)
         if trouble is not None and trouble.status is not None:
-            status, answer = _refused(trouble.status, "An unexpected error occurred while fetching the AAD Token.")
-        else:
-            status, answer = self._answer(scope)
-        body = json.dumps(answer).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            return _refused(trouble.status, "An unexpected error occurred while fetching the AAD Token.")
+        return self._token(scope)
 
-    def _answer(self, scope: MutableMapping[str, Any]) -> _Answer:
+    def _token(self, scope: Scope) -> Answer:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["method"] != "GET" or scope["path"] != "/msi/token":
             return _refused(404, "There is nothing here.")
@@ -78,7 +60,7 @@ class IdentityEndpoint:
         if resource is None:
             return _refused(500, "An unexpected error occurred while fetching the AAD Token.")
         claims = self._issuer.claims(identity, resource, identity.scopes)
-        return 200, {
+        said = {
             "access_token": self._issuer.sign(claims),
             "client_id": identity.id,
             "expires_on": str(claims["exp"]),
@@ -86,7 +68,8 @@ class IdentityEndpoint:
             "resource": resource.identifier,
             "token_type": "Bearer",
         }
+        return json_answer(200, said)
 
 
-def _refused(status: int, message: str) -> _Answer:
-    return status, {"statusCode": status, "message": message}
+def _refused(status: int, message: str) -> Answer:
+    return json_answer(status, {"statusCode": status, "message": message})

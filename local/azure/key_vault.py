@@ -8,11 +8,9 @@ https://learn.microsoft.com/azure/key-vault/general/rest-error-codes .
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,18 +18,17 @@ import jwt
 from pydantic import SecretStr
 
 from local.azure.tenant import VAULT_RESOURCE
+from local.http_front import Answer, HttpFront, Receive, Scope, json_answer
 from local.issuer import Issuer
 from local.issuer.subject_tokens import audiences_of
 from local.issuer.trouble import Troubles
 
 __all__ = ["KeyVaultApp"]
 
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 _PATH = re.compile(r"/secrets/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32})?)?")
 
-_Answer = tuple[int, dict[str, str], dict[str, Any]]
+_Document = tuple[int, dict[str, str], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class _Stored:
     deleted: bool = False
 
 
-class KeyVaultApp:
+class KeyVaultApp(HttpFront):
     """A vault of the tenant of ``issuer``, as an ASGI app. ``readers`` are the object ids that may read its secrets.
 
     ``requests`` counts what was asked with a token; ``troubles`` befall those requests and may be filled while they are
@@ -80,22 +77,12 @@ class KeyVaultApp:
         """Delete the secret ``name`` so that it could be recovered."""
         self._secrets[name].deleted = True
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
-        """Answer one HTTP request.
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a request for a secret."""
+        status, more, document = await self._document(scope)
+        return json_answer(status, document, {"content-type": "application/json; charset=utf-8", **more}.items())
 
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"a vault serves http only, not {scope['type']}")
-        status, more, answer = await self._answer(scope)
-        body = json.dumps(answer).encode()
-        headers = {"content-type": "application/json; charset=utf-8", "content-length": str(len(body)), **more}
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _answer(self, scope: MutableMapping[str, Any]) -> _Answer:
+    async def _document(self, scope: Scope) -> _Document:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         claims = self._claims(headers.get("authorization", ""))
         if claims is None:
@@ -130,7 +117,7 @@ class KeyVaultApp:
             return None
         return claims if VAULT_RESOURCE in audiences_of(claims) else None
 
-    def _secret(self, path: str, host: str) -> _Answer:
+    def _secret(self, path: str, host: str) -> _Document:
         match = _PATH.fullmatch(path)
         stored = self._secrets.get(match[1]) if match else None
         wanted = match[2] if match else None

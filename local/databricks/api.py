@@ -9,19 +9,17 @@ import base64
 import binascii
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
 from local.databricks.workspace import ApiError, Workspace
+from local.http_front import Answer, HttpFront, Receive, Scope, body_of, header_values, json_answer
 from local.issuer import IssuerApp
 from local.loopback_server import served
 
 __all__ = ["WorkspaceApp", "running_workspace"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[["WorkspaceApp", str, dict[str, Any]], dict[str, Any]]
 """Answers a caller who asks for something with some parameters."""
 
@@ -29,7 +27,7 @@ _LARGEST = 1 << 20
 _ACCOUNT = "0d26daa6-5e44-4c97-a497-ef015f91254a"
 
 
-class WorkspaceApp:
+class WorkspaceApp(HttpFront):
     """Serves ``workspace``. ``requests`` has the method and path of every request, for tests that count.
 
     The next requests to the secrets API are answered with the statuses in ``failures``, as by a workspace in trouble.
@@ -41,27 +39,15 @@ class WorkspaceApp:
         self.failures: list[int] = []
         self.issuer = IssuerApp(workspace.issuer)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"a workspace serves http only, not {scope['type']}")
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a request to the issuer, or to one of the APIs."""
         self.requests.append((scope["method"], scope["path"]))
         if scope["path"].startswith("/oidc/"):
-            await self.issuer(scope, receive, send)
-            return
-        status, document = await self._answer(scope, receive)
-        body = json.dumps(document).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if status in (429, 503):
-            headers.append((b"retry-after", b"1"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            return await self.issuer.answer(scope, receive)
+        status, document = await self._document(scope, receive)
+        return json_answer(status, document, [("retry-after", "1")] if status in (429, 503) else ())
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[int, dict[str, Any]]:
+    async def _document(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
         asked = (scope["method"], scope["path"])
         if asked == ("GET", "/.well-known/databricks-config"):
             return 200, {
@@ -72,24 +58,19 @@ class WorkspaceApp:
         if "/secrets/" in scope["path"] and self.failures:
             return self.failures.pop(0), {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Try again later."}
         try:
-            headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+            headers = header_values(scope, "authorization")
             caller = self.workspace.caller(headers[0] if len(headers) == 1 else None)
             return 200, _HANDLERS.get(asked, _nothing)(self, caller, await _parameters(scope, receive))
         except ApiError as error:
             return error.status, {"error_code": error.code, "message": str(error)}
 
 
-async def _parameters(scope: MutableMapping[str, Any], receive: Receive) -> dict[str, Any]:
+async def _parameters(scope: Scope, receive: Receive) -> dict[str, Any]:
     if scope["method"] == "GET":
         return {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _LARGEST:
-            raise ApiError(400, "INVALID_PARAMETER_VALUE", "The request is too large.")
-        if not message.get("more_body", False):
-            break
+    body = await body_of(receive, _LARGEST)
+    if body is None:
+        raise ApiError(400, "INVALID_PARAMETER_VALUE", "The request is too large.")
     try:
         said = json.loads(body or b"{}")
     except ValueError:

@@ -10,27 +10,26 @@ Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-header
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal
+from typing import Literal
 
 import httpx2
 
 from core.identity.resource_metadata import WELL_KNOWN, challenge
 from local.databricks.workspace import ApiError, Workspace
+from local.http_front import Answer, HttpFront, Receive, Scope, body_of
 
 __all__ = ["AppsProxy"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 _Headers = list[tuple[bytes, bytes]]
 
 _SECONDS = 120.0
+_LARGEST = 10 * 1024 * 1024
+_TEXT = [("content-type", "text/plain")]
 _OWN = (b"x-real-ip", b"x-request-id")
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"upgrade", b"te"})
 
 
-class AppsProxy:
+class AppsProxy(HttpFront):
     """The proxy of the app at ``app_url``, for whoever is in ``can_use``; it may be changed while it serves.
 
     ``spoofed`` is what becomes of forwarded headers that a client sent: ``strip`` takes them away, ``append`` puts the
@@ -56,27 +55,11 @@ class AppsProxy:
         self.admits_pats = admits_pats
         self._workspace = workspace
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"the proxy of an app serves http only, not {scope['type']}")
-        status, headers, body = await self._answer(scope, receive)
-        headers = [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[int, _Headers, bytes]:
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body", False):
-                break
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Find out who calls and whether he may, hand the request on to the app, and give its answer."""
+        body = await body_of(receive, _LARGEST)
+        if body is None:
+            return 413, _TEXT, b"Payload Too Large\n"
         headers: _Headers = [(name.lower(), value) for name, value in scope["headers"]]
         host = next((value for name, value in headers if name == b"host"), b"localhost")
         token = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
@@ -86,12 +69,12 @@ class AppsProxy:
                 caller = self._caller(token)
             except ApiError:
                 metadata = f"http://{host.decode('latin-1')}{WELL_KNOWN}/mcp"
-                said = (b"www-authenticate", challenge(resource_metadata=metadata).encode("latin-1"))
-                return 401, [said, (b"content-type", b"text/plain")], b"Unauthorized\n"
+                said = ("www-authenticate", challenge(resource_metadata=metadata))
+                return 401, [said, *_TEXT], b"Unauthorized\n"
             if caller not in self.can_use:
-                return 403, [(b"content-type", b"text/plain")], b"Forbidden\n"
+                return 403, _TEXT, b"Forbidden\n"
         sent = self._forwarded(headers, host, caller, token)
-        return await self._pass_on(scope, sent, bytes(body))
+        return await self._pass_on(scope, sent, body)
 
     def _caller(self, token: list[str]) -> str:
         if len(token) != 1 or (not self.admits_pats and token[0].lower().startswith("bearer dapi")):
@@ -114,9 +97,7 @@ class AppsProxy:
                 said["x-forwarded-access-token"] = token[0].partition(" ")[2]
         return [*kept, *((name.encode(), value.encode("latin-1")) for name, value in said.items())]
 
-    async def _pass_on(
-        self, scope: MutableMapping[str, Any], headers: _Headers, body: bytes
-    ) -> tuple[int, _Headers, bytes]:
+    async def _pass_on(self, scope: Scope, headers: _Headers, body: bytes) -> Answer:
         path = scope["raw_path"].decode("ascii")
         query = scope["query_string"].decode("ascii")
         url = f"{self.app_url}{path}{'?' + query if query else ''}"
@@ -126,7 +107,7 @@ class AppsProxy:
                 client.headers.clear()
                 response = await client.request(scope["method"], url, headers=headers, content=body or None)
         except httpx2.TimeoutException:
-            return 504, [(b"content-type", b"text/plain")], b"upstream request timeout\n"
+            return 504, _TEXT, b"upstream request timeout\n"
         except httpx2.HTTPError:
-            return 502, [(b"content-type", b"text/plain")], b"App Not Available\n"
-        return response.status_code, list(response.headers.raw), response.content
+            return 502, _TEXT, b"App Not Available\n"
+        return response.status_code, response.headers.multi_items(), response.content

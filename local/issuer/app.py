@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from local.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
 from local.issuer.clients import OAuthError
 from local.issuer.entra_errors import EntraError
 from local.issuer.issuer import Issuer
@@ -16,18 +15,14 @@ from local.issuer.trouble import Trouble, Troubles
 
 __all__ = ["IssuerApp"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 _BODY_LIMIT = 65_536
 _NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
-_Answer = tuple[int, dict[str, str], dict[str, Any] | str]
+_Document = tuple[int, dict[str, str], dict[str, Any] | str]
 """The status, the headers, and a JSON document or a page."""
 
 
-class IssuerApp:
+class IssuerApp(HttpFront):
     """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count.
 
     ``grants`` has the grant type of every token that was asked for. The next token requests are answered with the
@@ -46,28 +41,15 @@ class IssuerApp:
         """How many tokens were asked for by each grant type until now, with success or without."""
         return Counter(self.grants.copy())
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
-        """
-        if scope["type"] != "http":
-            raise RuntimeError(f"the issuer serves http only, not {scope['type']}")
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer a request for metadata, keys or a token."""
         self.requests.append((scope["method"], scope["path"]))
-        status, headers, document = await self._answer(scope, receive)
-        page = isinstance(document, str)
-        body = document.encode() if isinstance(document, str) else json.dumps(document).encode()
-        headers = {
-            "content-type": "text/html" if page else "application/json",
-            "content-length": str(len(body)),
-            **headers,
-        }
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": encoded})
-        await send({"type": "http.response.body", "body": body})
+        status, headers, document = await self._document(scope, receive)
+        if isinstance(document, str):
+            return status, {"content-type": "text/html", **headers}.items(), document.encode()
+        return json_answer(status, document, headers.items())
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive) -> _Answer:
+    async def _document(self, scope: Scope, receive: Receive) -> _Document:
         method, path = scope["method"], scope["path"]
         version = self.issuer.token_version_at(path)
         if version is not None:
@@ -79,14 +61,14 @@ class IssuerApp:
             return 405, {"allow": "GET"}, {"error": "invalid_request"}
         return 200, {"cache-control": "public, max-age=60"}, document
 
-    async def _answer_token_request(self, scope: MutableMapping[str, Any], receive: Receive, version: int) -> _Answer:
+    async def _answer_token_request(self, scope: Scope, receive: Receive, version: int) -> _Document:
         if scope["method"] != "POST":
             return 405, {"allow": "POST"}, {"error": "invalid_request"}
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if self.failures:
             return self.failures.pop(0), {"retry-after": "1"}, {"error": "temporarily_unavailable"}
         try:
-            form = _form(headers.get("content-type", ""), await _body(receive))
+            form = _form(headers.get("content-type", ""), await body_of(receive, _BODY_LIMIT))
             self.grants.append(form.get("grant_type", ""))
             trouble = self.troubles.take()
             if trouble is not None:
@@ -103,7 +85,7 @@ class IssuerApp:
                 refusal["www-authenticate"] = 'Basic realm="token endpoint"'
             return error.status, refusal, _refusal(error)
 
-    def _in_trouble(self, status: int, trouble: Trouble) -> _Answer:
+    def _in_trouble(self, status: int, trouble: Trouble) -> _Document:
         """What a fault answers: a gateway's page, or, where it is overload, a JSON document that says so."""
         headers = {} if trouble.retry_after is None else {"retry-after": str(trouble.retry_after)}
         if status not in (429, 503):
@@ -118,19 +100,10 @@ def _refusal(error: OAuthError) -> dict[str, Any]:
     return {"error": error.code, "error_description": str(error), **error.details}
 
 
-async def _body(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _BODY_LIMIT:
-            raise OAuthError("invalid_request", "The request is too large.", 413)
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _form(content_type: str, body: bytes) -> dict[str, str]:
+def _form(content_type: str, body: bytes | None) -> dict[str, str]:
     """RFC 6749 section 3.2: a form, in which no parameter stands twice, and one without a value counts as not there."""
+    if body is None:
+        raise OAuthError("invalid_request", "The request is too large.", 413)
     if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise OAuthError("invalid_request", "The request is not a form.")
     try:
