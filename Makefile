@@ -107,11 +107,13 @@ bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, beside other servers
 	$(BIN)/python -m bench.read_latency
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.policy
+	$(BIN)/python -m bench.cold_start
 
 bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
 	$(BIN)/python -m bench.read_latency --calls 5
 	$(BIN)/python -m bench.memory --rows 100000
 	$(BIN)/python -m bench.policy
+	$(BIN)/python -m bench.cold_start --starts 1 --calls 5
 
 # What runs in Lambda: wheels for its processor and its Python, on whatever machine they are gathered. Byte code that
 # is shipped spares each cold start its making; it is not checked against the source, whose time stamps Lambda changes.
