@@ -19,6 +19,8 @@ from cfnlint.config import ManualArgs
 
 from aws_lambda.gateway_schema import cloudformation, reduced, tool_definitions
 from core.tools import ALL_TOOLS
+from local.embedded import EmbeddedNeo4j
+from tests.aws_lambda.deployed import Lambda
 
 REGION = "eu-central-1"
 GATEWAY = "neo4j-gateway-0123456789"
@@ -187,3 +189,35 @@ def test_the_command_prints_the_array(spelling: list[str]) -> None:
     chosen = [*command, "--tool", "read-cypher", "--tool", "get-schema"]
     printed = json.loads(subprocess.run(chosen, capture_output=True, text=True, check=True).stdout)
     assert [one.get("name") or one["Name"] for one in printed] == ["get-schema", "read-cypher"]
+
+
+ANSWERED = {
+    "get-schema": {},
+    "read-cypher": {"query": "MATCH (a:Airport) RETURN a, a.faa AS faa, null AS nothing LIMIT 2"},
+    "write-cypher": {"query": "MATCH (a:NoSuchLabel) SET a.x = 1 RETURN a"},
+    "explain-cypher": {"query": "MATCH (a:Airport) RETURN a"},
+    "search-index": {"label": "Airport", "text": "kennedy"},
+    "list-procedures": {},
+}
+
+
+def test_what_the_gateway_is_answered_obeys_what_it_was_told(sample_database: EmbeddedNeo4j) -> None:
+    told = {one["name"]: one["outputSchema"] for one in tool_definitions()}
+    assert told.keys() == ANSWERED.keys()
+    policy = '[[rule]]\nname = "gateway"\nid = "my-gateway"\naccess = "write"\n'
+    environ = {
+        "NEO4J_URI": str(sample_database.uri),
+        "NEO4J_PASSWORD": sample_database.password.get_secret_value(),
+        "NEO4J_M2M_POLICY": policy,
+        "NEO4J_M2M_GATEWAY_PRINCIPAL": "my-gateway",
+    }
+    failures = 0
+    with Lambda(environ, handler="aws_lambda.gateway.handler") as target:
+        for name, arguments in ANSWERED.items():
+            custom = {"bedrockAgentCoreToolName": f"neo4j___{name}"}
+            for asked in (arguments, {"no_such_argument": 1}):
+                answer = target.function.invoke(asked, custom)
+                jsonschema.Draft202012Validator(told[name]).validate(answer)
+                assert answer.keys() <= told[name]["properties"].keys()
+                failures += bool(answer.get("isError"))
+    assert failures == len(ANSWERED), "each tool has answered once, and refused once"

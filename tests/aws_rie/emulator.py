@@ -24,15 +24,11 @@ import httpx2
 
 from local.aws.events import event_of, http_response
 from local.aws.sigv4 import SignedRequest
+from tests.aws_lambda.deployed import IAM
 from tests.canaries import WATCH
 
 ROOT = Path(__file__).parent.parent.parent
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
-IAM = {
-    "accountId": "123456789012",
-    "callerId": "AROAX:s",
-    "userArn": "arn:aws:sts::123456789012:assumed-role/Agent/s",
-}
 
 
 def binary() -> Path:
@@ -68,13 +64,6 @@ class Emulator:
     def lines(self) -> list[dict[str, Any]]:
         """What the function has written to its log, which is JSON, a line each; the emulator's own lines are none."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-
-def event(body: Any, *, iam: Mapping[str, Any] | None = IAM) -> dict[str, Any]:
-    """The event of a request with ``body``, signed by ``iam`` as the function URL has verified."""
-    headers = [("host", "h"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")]
-    request = SignedRequest("POST", "/mcp", "", headers, json.dumps(body).encode())
-    return event_of(request, domain="h", account="123456789012", iam=iam)
 
 
 class ThroughEmulator(httpx2.AsyncBaseTransport):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,25 +13,14 @@ import psutil
 import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from pydantic import SecretStr
 
 from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.embedded import EmbeddedNeo4j
-from tests.aws_rie.emulator import Emulator, ThroughEmulator, binary, event, running
+from tests.aws_lambda.deployed import environ_of, event, message, result, secret_of
+from tests.aws_rie.emulator import Emulator, ThroughEmulator, binary, running
 from tests.local.tcp_proxy import TcpProxy
 
 SECRET = "neo4j/agent"
-
-
-def message(name: str = "read-cypher", **arguments: Any) -> dict[str, Any]:
-    arguments = arguments or {"query": "RETURN 1 AS one"}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
-
-
-def result(answer: dict[str, Any]) -> dict[str, Any]:
-    assert answer["statusCode"] == 200, answer
-    told: dict[str, Any] = json.loads(answer["body"])["result"]
-    return told
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +32,8 @@ def store() -> Iterator[RunningSecretsManager]:
 @pytest.fixture(scope="module")
 def environ(store: RunningSecretsManager, sample_database: EmbeddedNeo4j) -> dict[str, str]:
     """The environment of a function that may read the secret of the database."""
-    store.create(SECRET, secret_of(sample_database, sample_database.uri))
-    keys = store.keys_of_role("function", "secretsmanager:GetSecretValue")
-    return {
-        **{name.upper(): value for name, value in keys.items()},
-        "AWS_ENDPOINT_URL_SECRETS_MANAGER": store.endpoint,
-        "NEO4J_M2M_SECRET": SECRET,
-    }
-
-
-def secret_of(database: EmbeddedNeo4j, uri: str | None) -> SecretStr:
-    password = database.password.get_secret_value()
-    return SecretStr(json.dumps({"uri": uri, "username": database.username, "password": password}))
+    store.create(SECRET, secret_of(sample_database))
+    return environ_of(store, SECRET)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +76,7 @@ async def test_warm_calls_share_one_connection_to_the_database(
     proxy: TcpProxy,
     tmp_path: Path,
 ) -> None:
-    store.create("neo4j/counted", secret_of(sample_database, proxy.uri))
+    store.create("neo4j/counted", secret_of(sample_database, uri=proxy.uri))
     with running("aws_lambda.app.handler", {**environ, "NEO4J_M2M_SECRET": "neo4j/counted"}, tmp_path) as emulator:
 
         def many() -> None:
