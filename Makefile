@@ -131,7 +131,7 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 	@if [ -n "$(PYTHON313)" ]; then \
 		$(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
 			"$(ARTIFACTS_DIR)"; \
-	else echo "No Python 3.13 here to compile with: the function will work, and start some two seconds later."; fi
+	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
 
 databricks-app:  ## lay out what is uploaded as the Databricks App
 	python3 -m local.databricks.snapshot infra/databricks/source

@@ -143,7 +143,9 @@ def flush_metrics() -> None:
 
 
 def _before_snapshot() -> None:
-    """Close the connections: the copies of a snapshot could not share them."""
+    """Have in the snapshot what the first call would import, and no connection: its copies could not share one."""
+    import boto3  # noqa: F401
+
     loop.run_until_complete(application.close())
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,14 +17,11 @@ from pydantic import SecretStr
 
 from aws_lambda.signer import SigV4Auth
 from local.aws.emulate import AwsPlatform, platform
-from local.aws.environment import Function
-from local.aws.events import event_of
-from local.aws.sigv4 import SignedRequest
 from local.console import Console
 from local.embedded import EmbeddedNeo4j
 from local.settings import LocalSettings
+from tests.aws_lambda.deployed import Lambda, environ_of, event, message, secret_of
 
-ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"
 CANARY = "canary-lambda-20ce"
 
 
@@ -43,11 +40,6 @@ def aws(settings: LocalSettings, console: Console) -> Iterator[AwsPlatform]:
 def signer(line: dict[str, Any], region: str) -> SigV4Auth:
     keys = (line["access_key_id"], line["secret_access_key"], line["session_token"])
     return SigV4Auth(region, Credentials(*keys))
-
-
-def message(name: str = "read-cypher", **arguments: Any) -> dict[str, Any]:
-    arguments = arguments or {"query": "RETURN 1 AS one"}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
 
 
 def post(url: str, body: Any, **options: Any) -> httpx2.Response:
@@ -118,70 +110,25 @@ def test_one_environment_serves_hundreds_of_calls_though_it_is_frozen_between_th
     assert function.started - before <= 1
 
 
-class Lambda:
-    """The function alone, with a store of its own; events say what a test wants them to."""
-
-    def __init__(self, aws: AwsPlatform, log: IO[str] | None = None, **environ: str) -> None:
-        keys = aws.secrets.keys_of_role(f"role{time.monotonic_ns()}", "secretsmanager:GetSecretValue")
-        always = {
-            **{name.upper(): value for name, value in keys.items()},
-            "AWS_ENDPOINT_URL_SECRETS_MANAGER": aws.secrets.endpoint,
-        }
-        handler = environ.pop("handler", "aws_lambda.app.handler")
-        timeout = float(environ.pop("timeout", "20"))
-        self.function = Function(handler, {**always, **environ}, arn=ARN, timeout=timeout, log=log)
-
-    def __enter__(self) -> Lambda:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.function.close()
-
-    def event(self, body: Any, *, iam: dict[str, Any] | None = None) -> dict[str, Any]:
-        headers = [("host", "h"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")]
-        request = SignedRequest("POST", "/mcp", "", headers, json.dumps(body).encode())
-        caller = iam or {
-            "accountId": "123456789012",
-            "callerId": "AROAX:s",
-            "userArn": "arn:aws:sts::123456789012:assumed-role/Agent/s",
-        }
-        return event_of(request, domain="h", account="123456789012", iam=caller)
-
-    def call(self, body: Any) -> dict[str, Any]:
-        answer = self.function.invoke(self.event(body))
-        result: dict[str, Any] = json.loads(answer["body"])["result"]
-        return result
-
-
-def secret_of(settings: LocalSettings, **changed: str) -> SecretStr:
-    assert settings.neo4j_password is not None
-    fields = {
-        "uri": settings.neo4j_uri,
-        "username": settings.neo4j_username,
-        "password": settings.neo4j_password.get_secret_value(),
-    }
-    return SecretStr(json.dumps({**fields, **changed}))
-
-
 def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_function_lives(
-    aws: AwsPlatform, settings: LocalSettings
+    aws: AwsPlatform, sample_database: EmbeddedNeo4j
 ) -> None:
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/mended", timeout="4") as function:
+    with Lambda(environ_of(aws.secrets, "neo4j/mended"), timeout=4) as function:
         missing = function.call(message())
         assert "not_found" in missing["content"][0]["text"]
         aws.secrets.create("neo4j/mended", SecretStr(json.dumps({"uri": "bolt://db", "password": CANARY})))
         time.sleep(5)
         assert "malformed" in function.call(message())["content"][0]["text"]
-        aws.secrets.write("neo4j/mended", secret_of(settings, password=CANARY))
+        aws.secrets.write("neo4j/mended", secret_of(sample_database, password=CANARY))
         time.sleep(5)
         assert "refused this server's own login" in function.call(message())["content"][0]["text"]
-        aws.secrets.write("neo4j/mended", secret_of(settings))
+        aws.secrets.write("neo4j/mended", secret_of(sample_database))
         assert function.call(message())["structuredContent"]["rows"] == [[1]]
         assert function.function.started == 1
 
 
 def test_an_answer_leaves_before_lambda_ends_the_call(aws: AwsPlatform) -> None:
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent", timeout="4") as function:
+    with Lambda(environ_of(aws.secrets, "neo4j/agent"), timeout=4) as function:
         function.call(message())
         begun = time.monotonic()
         result = function.call(message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"))
@@ -191,37 +138,33 @@ def test_an_answer_leaves_before_lambda_ends_the_call(aws: AwsPlatform) -> None:
         assert function.function.started == 1
 
 
-def test_a_database_that_is_away_is_an_answer(aws: AwsPlatform, settings: LocalSettings) -> None:
-    aws.secrets.create("neo4j/away", secret_of(settings, uri="bolt://127.0.0.1:9"))
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/away") as function:
+def test_a_database_that_is_away_is_an_answer(aws: AwsPlatform, sample_database: EmbeddedNeo4j) -> None:
+    aws.secrets.create("neo4j/away", secret_of(sample_database, uri="bolt://127.0.0.1:9"))
+    with Lambda(environ_of(aws.secrets, "neo4j/away")) as function:
         assert "cannot be reached" in function.call(message())["content"][0]["text"]
 
 
 @pytest.mark.parametrize(
-    "event",
+    "wrong",
     [{}, [], "text", None, {"version": "2.0"}, {"requestContext": {}}, {"requestContext": {"http": {}}, "query": "x"}],
 )
-def test_an_event_that_is_no_request_is_refused(aws: AwsPlatform, event: Any) -> None:
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent") as function:
-        assert function.function.invoke(event)["statusCode"] == 403
+def test_an_event_that_is_no_request_is_refused(aws: AwsPlatform, wrong: Any) -> None:
+    with Lambda(environ_of(aws.secrets, "neo4j/agent")) as function:
+        assert function.function.invoke(wrong)["statusCode"] == 403
 
 
 def test_a_request_whose_caller_nobody_verified_is_refused(aws: AwsPlatform) -> None:
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent") as function:
-        event = function.event(message())
-        del event["requestContext"]["authorizer"]
-        event["headers"]["authorizer"] = json.dumps({"iam": {}})
-        assert function.function.invoke(event)["statusCode"] == 401
+    with Lambda(environ_of(aws.secrets, "neo4j/agent")) as function:
+        unproved = event(message(), iam=None)
+        unproved["headers"]["authorizer"] = json.dumps({"iam": {}})
+        assert function.function.invoke(unproved)["statusCode"] == 401
 
 
 def test_a_gateways_lambda_target_is_one_principal_and_reads_no_authorizer(aws: AwsPlatform) -> None:
     policy = '[[rule]]\nname = "gateway"\nid = "my-gateway"\ntools = ["read-cypher"]\n'
-    environ = {
-        "NEO4J_M2M_SECRET": "neo4j/agent",
-        "NEO4J_M2M_POLICY": policy,
-        "NEO4J_M2M_GATEWAY_PRINCIPAL": "my-gateway",
-    }
-    with Lambda(aws, handler="aws_lambda.gateway.handler", **environ) as target:
+    told = {"NEO4J_M2M_POLICY": policy, "NEO4J_M2M_GATEWAY_PRINCIPAL": "my-gateway"}
+    environ = environ_of(aws.secrets, "neo4j/agent") | told
+    with Lambda(environ, handler="aws_lambda.gateway.handler") as target:
         custom = {"bedrockAgentCoreToolName": "neo4j___read-cypher"}
         assert target.function.invoke({"query": "RETURN 1 AS one"}, custom)["rows"] == [[1]]
         forged = {"query": "RETURN 1", "requestContext": {"authorizer": {"iam": {}}}}
@@ -231,19 +174,16 @@ def test_a_gateways_lambda_target_is_one_principal_and_reads_no_authorizer(aws: 
         assert target.function.invoke({"query": "RETURN 1"}, None)["isError"] is True
 
 
-def test_a_function_that_is_told_to_trace_serves_as_ever(aws: AwsPlatform) -> None:
-    with Lambda(aws, NEO4J_M2M_SECRET="neo4j/agent", NEO4J_M2M_TRACING="true") as function:
-        assert function.call(message())["structuredContent"]["rows"] == [[1]]
-
-
 def test_the_audit_and_the_metrics_are_written_down_whatever_the_level_of_the_log(
-    aws: AwsPlatform, settings: LocalSettings, tmp_path: Path
+    aws: AwsPlatform, sample_database: EmbeddedNeo4j, tmp_path: Path
 ) -> None:
-    aws.secrets.create("neo4j/logged", secret_of(settings, password=CANARY))
+    aws.secrets.create("neo4j/logged", secret_of(sample_database, password=CANARY))
     path = tmp_path / "log"
     with (
         path.open("w") as log,
-        Lambda(aws, log, NEO4J_M2M_SECRET="neo4j/logged", NEO4J_M2M_LOG_LEVEL="ERROR", timeout="4") as function,
+        Lambda(
+            environ_of(aws.secrets, "neo4j/logged") | {"NEO4J_M2M_LOG_LEVEL": "ERROR"}, log=log, timeout=4
+        ) as function,
     ):
         assert function.call(message())["isError"] is True
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -259,10 +199,10 @@ def test_the_audit_and_the_metrics_are_written_down_whatever_the_level_of_the_lo
 
 
 def test_what_the_core_logs_is_json_with_the_id_of_the_request(
-    aws: AwsPlatform, settings: LocalSettings, tmp_path: Path
+    aws: AwsPlatform, sample_database: EmbeddedNeo4j, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
-    with path.open("w") as log, Lambda(aws, log, NEO4J_M2M_SECRET="neo4j/none", timeout="4") as function:
+    with path.open("w") as log, Lambda(environ_of(aws.secrets, "neo4j/none"), log=log, timeout=4) as function:
         assert function.call(message())["isError"] is True
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     audit = next(line for line in lines if line.get("audit") == "call")
