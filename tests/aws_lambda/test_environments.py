@@ -7,7 +7,6 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from botocore.credentials import Credentials
 from aws_lambda.signer import SigV4Auth
 from local.aws.account import Account, Role, invoke_statements
 from local.aws.function_url import FunctionUrl
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.aws.secrets_manager import RunningSecretsManager
 from local.embedded import EmbeddedNeo4j
 from local.loopback_server import served
 from tests.aws_lambda.deployed import ARN, Lambda, environ_of, event, message, result, secret_of
@@ -28,18 +27,6 @@ from tests.local.tcp_proxy import TcpProxy
 
 SECRET = "neo4j/environments"
 SLOW = "UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningSecretsManager]:
-    with running_secrets_manager("eu-central-1") as running:
-        yield running
-
-
-@pytest.fixture
-async def proxy(sample_database: EmbeddedNeo4j) -> AsyncIterator[TcpProxy]:
-    async with TcpProxy.to(sample_database.uri) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.aws.secrets_manager import RunningSecretsManager
 from local.embedded import EmbeddedNeo4j
 from local.loopback_server import served
 from tests.aws_lambda import runtime_api
@@ -25,18 +22,6 @@ from tests.local.tcp_proxy import TcpProxy
 
 TOKEN = "canary-container-token-5d21"
 READ = "secretsmanager:GetSecretValue"
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[RunningSecretsManager]:
-    with running_secrets_manager("eu-central-1") as running:
-        yield running
-
-
-@pytest.fixture
-async def proxy(sample_database: EmbeddedNeo4j) -> AsyncIterator[TcpProxy]:
-    async with TcpProxy.to(sample_database.uri) as proxy:
-        yield proxy
 
 
 def said(log: Path, what: str) -> Any:

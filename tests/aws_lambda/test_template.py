@@ -56,7 +56,7 @@ class Decided:
 
     def __init__(self, **given: Any) -> None:
         self.values = {name: about.get("Default") for name, about in TEMPLATE["Parameters"].items()}
-        self.values |= {"SubnetIds": [], "SecurityGroupIds": [], **given}
+        self.values |= {"SubnetIds": [], "SecurityGroupIds": [], "MoreSecretArns": [], **given}
         uploaded = copy.deepcopy(TEMPLATE)
         uploaded["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"  # as `sam deploy` leaves it
         session = boto3.Session(region_name="eu-central-1")
@@ -151,6 +151,7 @@ def test_the_function_reads_its_own_secrets_and_no_other() -> None:
 
     assert readable(**IAM) == [SECRET]
     assert readable(**JWT) == [SECRET, KEYS]
+    assert readable(**IAM, MoreSecretArns=[KEYS]) == [SECRET, [KEYS]]
 
 
 def test_a_customers_key_is_used_for_secrets_only_and_only_where_there_is_one() -> None:

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 from aws_lambda.signer import SigV4Auth
 from local.embedded import EmbeddedNeo4j
 from local.platforms import PLATFORMS
-from tests.local.processes import environment, finished, running
+from tests.local.processes import Command, environment, finished, running
 
 CALL = {
     "jsonrpc": "2.0",
@@ -26,6 +26,15 @@ CALL = {
 @pytest.fixture(scope="module")
 def environ(sample_database: EmbeddedNeo4j) -> dict[str, str]:
     return environment(NEO4J_M2M_DATA_DIR=str(sample_database.data_dir))
+
+
+def ends_with(command: Command, children: list[psutil.Process]) -> None:
+    """See that ``command`` ends in time when it is told to, and leaves none of ``children`` behind."""
+    begun = time.monotonic()
+    assert command.stop() == 0
+    assert time.monotonic() - begun < 15
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
 
 
 def test_emulate_aws_prints_one_line_that_is_all_a_client_needs_and_takes_its_children_along(
@@ -45,11 +54,7 @@ def test_emulate_aws_prints_one_line_that_is_all_a_client_needs_and_takes_its_ch
             assert client.post(line["url"], json=CALL).status_code == 403
         children = psutil.Process(command.process.pid).children(recursive=True)
         assert children
-        begun = time.monotonic()
-        assert command.stop() == 0
-        assert time.monotonic() - begun < 15
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert alive == []
+        ends_with(command, children)
     assert line["secret_access_key"] not in "".join(command.said)
     assert line["client_secret"] not in "".join(command.said)
 
@@ -98,11 +103,7 @@ def test_emulate_azure_prints_one_line_that_is_all_a_client_needs_and_takes_its_
             assert client.get(secret, headers=for_the_vault).status_code == 403
         children = psutil.Process(command.process.pid).children(recursive=True)
         assert len(children) >= 2
-        begun = time.monotonic()
-        assert command.stop() == 0
-        assert time.monotonic() - begun < 15
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert alive == []
+        ends_with(command, children)
     said = "".join(command.said)
     for name in ("client_secret", "api_key", "function_key"):
         assert line[name] not in said
@@ -129,11 +130,7 @@ def test_emulate_databricks_prints_one_line_that_is_all_a_client_needs_and_takes
             assert client.post(line["url"], json=CALL).status_code == 401
         children = psutil.Process(command.process.pid).children(recursive=True)
         assert any("databricks_app.app" in child.cmdline() for child in children)
-        begun = time.monotonic()
-        assert command.stop() == 0
-        assert time.monotonic() - begun < 15
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert alive == []
+        ends_with(command, children)
     said = "".join(command.said)
     assert [value for value in (line["client_secret"], line["pat"], token) if value in said] == []
 
