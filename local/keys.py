@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -222,6 +223,8 @@ def _print_once(text: str, key_id: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
+        # What could not be written waits in the buffer, and would be tried once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise LocalError(
             f"The key was made but could not be printed: {error.strerror}. Take it back: neo4j-m2m keys revoke {key_id}"
         ) from None

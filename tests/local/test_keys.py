@@ -282,10 +282,12 @@ def test_durations(text: str, span: timedelta | None) -> None:
         duration(text + "x")
 
 
-def test_a_key_that_could_not_be_printed_can_be_taken_back(ring: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # as Python takes it: empty is as if it were not set
+def test_a_key_that_could_not_be_printed_can_be_taken_back(ring: Path, unbuffered: str) -> None:
+    environ = environment(PYTHONUNBUFFERED=unbuffered)
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "local.cli", "keys", "create", "--name", "a", "--file", str(ring)]
-        done = subprocess.run(command, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(command, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1
     (entry,) = parsed(ring).keys
     assert f"neo4j-m2m keys revoke {entry.id}" in done.stderr

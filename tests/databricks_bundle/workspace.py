@@ -1,0 +1,111 @@
+"""The emulated workspace with what a bundle needs besides: a tree of files, apps, and permissions.
+
+Sources: https://docs.databricks.com/api/workspace/workspace , https://docs.databricks.com/api/workspace/apps and
+https://docs.databricks.com/api/workspace/permissions .
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from local.databricks.api import WorkspaceApp
+from local.databricks.workspace import ApiError, Workspace
+from local.http_front import Answer, Receive, Scope, body_of, header_values, json_answer
+
+_LARGEST = 1 << 24
+_BYTES = [("content-type", "application/octet-stream")]
+_IMPORT = "/api/2.0/workspace-files/import-file/"
+_FILES = "/api/2.0/workspace-files/"
+_APPS = "/api/2.0/apps"
+_PERMISSIONS = "/api/2.0/permissions/"
+
+
+class BundleWorkspace(WorkspaceApp):
+    """``files`` has what was uploaded, by path, ``apps`` what was made, ``permissions`` what was set, by object."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self.files: dict[str, bytes] = {}
+        self.folders = {"/Workspace"}
+        self.apps: dict[str, dict[str, Any]] = {}
+        self.permissions: dict[str, Any] = {}
+        self.unknown: list[tuple[str, str]] = []
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Answer what a bundle asks for, and hand on what the workspace knows by itself."""
+        path, method = scope["path"], scope["method"]
+        if not path.startswith(("/api/2.0/workspace", _APPS, _PERMISSIONS)):
+            return await super().answer(scope, receive)
+        self.requests.append((method, path))
+        try:
+            self.workspace.caller(next(iter(header_values(scope, "authorization")), None))
+            body = await body_of(receive, _LARGEST) or b""
+            query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+            return self._kept(method, path, query, body)
+        except ApiError as error:
+            return json_answer(error.status, {"error_code": error.code, "message": str(error)})
+
+    def _kept(self, method: str, path: str, query: dict[str, str], body: bytes) -> Answer:
+        if path.startswith(_IMPORT):
+            name = unquote(path.removeprefix(_IMPORT))
+            name = name if name.startswith("/") else f"/{name}"
+            if name in self.files and query.get("overwrite") != "true":
+                raise ApiError(409, "RESOURCE_ALREADY_EXISTS", f"Path ({name}) already exists.")
+            self.files[name] = body
+            self._make(name.rpartition("/")[0])
+            return json_answer(200, {})
+        if path.startswith(_FILES):
+            return 200, _BYTES, self._file("/" + unquote(path.removeprefix(_FILES)))
+        if path == "/api/2.0/workspace/export":
+            return 200, _BYTES, self._file(query["path"])
+        said = json.loads(body) if body else {}
+        if path == "/api/2.0/workspace/mkdirs":
+            self._make(said["path"])
+            return json_answer(200, {})
+        if path == "/api/2.0/workspace/get-status":
+            return json_answer(200, self._status(query["path"]))
+        if path == "/api/2.0/workspace/delete":
+            for name in [name for name in self.files if name == said["path"] or name.startswith(said["path"] + "/")]:
+                del self.files[name]
+            return json_answer(200, {})
+        if path.startswith(_APPS):
+            return json_answer(200, self._app(method, path.removeprefix(_APPS).strip("/"), said))
+        if path.startswith(_PERMISSIONS):
+            name = path.removeprefix(_PERMISSIONS)
+            if method != "GET":
+                self.permissions[name] = said["access_control_list"]
+            return json_answer(200, {"object_id": name, "access_control_list": self.permissions.get(name, [])})
+        self.unknown.append((method, path))
+        raise ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'.")
+
+    def _make(self, folder: str) -> None:
+        parts = folder.split("/")
+        self.folders |= {"/".join(parts[: count + 1]) for count in range(1, len(parts))}
+
+    def _file(self, name: str) -> bytes:
+        try:
+            return self.files[name]
+        except KeyError:
+            raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Path ({name}) doesn't exist.") from None
+
+    def _status(self, name: str) -> dict[str, Any]:
+        if name in self.files:
+            return {"object_type": "FILE", "path": name, "object_id": 1 + list(self.files).index(name)}
+        if name in self.folders:
+            return {"object_type": "DIRECTORY", "path": name, "object_id": 4711}
+        raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Path ({name}) doesn't exist.")
+
+    def _app(self, method: str, name: str, said: dict[str, Any]) -> dict[str, Any]:
+        if method == "POST" and not name:
+            running = {"compute_status": {"state": "ACTIVE"}, "app_status": {"state": "RUNNING"}}
+            self.apps[said["name"]] = {**said, **running, "id": "4711", "url": f"https://{said['name']}.example"}
+            return self.apps[said["name"]]
+        if name not in self.apps:
+            raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"App {name} does not exist.")
+        if method == "PATCH":
+            self.apps[name] |= said
+        if method == "DELETE":
+            return self.apps.pop(name)
+        return self.apps[name]
