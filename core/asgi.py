@@ -38,7 +38,7 @@ class AsgiApp:
     """
 
     def __init__(self, application: Application, platform: Callable[[Scope], Told] | None = None) -> None:
-        """``platform`` finds in a scope what the platform says of the request, where it says something."""
+        """``platform`` finds in a scope what the platform says of the request; it is asked when that arrives."""
         self._application = application
         self._platform = platform or (lambda scope: Told(str(uuid.uuid4())))
 
@@ -51,6 +51,7 @@ class AsgiApp:
         if scope["type"] != "http":
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
         settings = self._application.settings
+        told = self._platform(scope)
         try:
             async with asyncio.timeout(settings.timeout):
                 body = await _read_body(receive, settings.body_limit)
@@ -59,7 +60,7 @@ class AsgiApp:
             return
         if body is None:
             return
-        work = self._application.handle(_request(scope, body, self._platform(scope)))
+        work = self._application.handle(_request(scope, body, told))
         # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
         try:
             response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))

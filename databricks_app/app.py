@@ -12,12 +12,11 @@ import os
 import re
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from core.asgi import AsgiApp, Receive, Scope, Send, Told
+from core.asgi import AsgiApp, Scope, Told
 from core.deadline import Deadline
 from core.errors import Neo4jM2mError, SettingsError
 from core.http import Application
@@ -31,7 +30,7 @@ from databricks_app.workspace import Workspace
 if TYPE_CHECKING:
     from databricks_app.pats import PatVerifier
 
-__all__ = ["BehindTheProxy", "application_of", "main"]
+__all__ = ["application_of", "behind_the_proxy", "main"]
 
 logger = logging.getLogger("databricks_app")
 
@@ -42,7 +41,6 @@ _KEEP_ALIVE_SECONDS = 75
 """An idle connection is the proxy's to close: one that the app closes first may be in use by then."""
 
 _PORT = "DATABRICKS_APP_PORT"
-_ARRIVED = "neo4j_m2m.arrived"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -70,26 +68,15 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
     )
 
 
-class BehindTheProxy:
-    """``application`` as an ASGI app that answers in time, and logs by the proxy's id of a request."""
+def behind_the_proxy(application: Application) -> AsgiApp:
+    """``application`` as an ASGI app that answers in time, counted from the arrival, and logs by the proxy's id."""
 
-    def __init__(self, application: Application) -> None:
-        self._app = AsgiApp(application, self._told)
-        self._seconds = application.settings.timeout
+    def told(scope: Scope) -> Told:
+        request_id = _request_id(scope)
+        REQUEST_ID.set(request_id)
+        return Told(request_id, Deadline.after(application.settings.timeout))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request.
-
-        Raises:
-            RuntimeError: as `core.asgi.AsgiApp`.
-        """
-        scope[_ARRIVED] = time.monotonic()
-        if scope["type"] == "http":
-            REQUEST_ID.set(_request_id(scope))
-        await self._app(scope, receive, send)
-
-    def _told(self, scope: Scope) -> Told:
-        return Told(REQUEST_ID.get() or str(uuid.uuid4()), Deadline(scope[_ARRIVED] + self._seconds))
+    return AsgiApp(application, told)
 
 
 def _request_id(scope: Scope) -> str:
@@ -111,7 +98,7 @@ async def _serve(application: Application, port: int) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        BehindTheProxy(application),
+        behind_the_proxy(application),
         host="0.0.0.0",  # noqa: S104 - the proxy reaches the app from outside
         port=port,
         lifespan="off",

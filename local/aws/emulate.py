@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import secrets
 import sys
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from local.aws.sigv4 import SignedRequest
 from local.callers import Caller, bearer
 from local.console import Console
 from local.database import open_database, stored_credential
+from local.in_process import HEADERS, become, tool_call, tool_result
 from local.issuer import Client, Issuer, Resource, running_issuer
 from local.loopback_server import served
 from local.settings import LocalSettings
@@ -166,19 +165,13 @@ def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict
     """
     account = Account(_ACCOUNT, _REGION)
     agent = account.assume(Role(_AGENT), "session")
-    params = {"name": tool, "arguments": arguments}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    headers = [("host", "local"), ("content-type", "application/json"), ("mcp-protocol-version", "2025-11-25")]
-    request = SignedRequest("POST", MCP_PATH, "", headers, json.dumps(message).encode())
+    request = SignedRequest("POST", MCP_PATH, "", [("host", "local"), *HEADERS.items()], tool_call(tool, arguments))
     arn = account.function_arn(_FUNCTION)
     with _stored_secret(settings, console) as (_, environ), contextlib.redirect_stdout(sys.stderr):
-        for name in [name for name in os.environ if name.startswith("NEO4J_")]:
-            del os.environ[name]
-        os.environ |= Function("aws_lambda.app.handler", environ, arn=arn).environ
+        become(Function("aws_lambda.app.handler", environ, arn=arn).environ)
         from aws_lambda.app import application, handler, loop
 
         event = event_of(request, domain="local", account=account.id, iam=account.described(agent))
         answer = handler(event, LambdaContext.of(arn, _TIMEOUT))
         loop.run_until_complete(application.close())
-    result: dict[str, Any] = json.loads(answer["body"]).get("result", {"isError": True, "content": []})
-    return result
+    return tool_result(answer["body"])

@@ -6,8 +6,6 @@ import asyncio
 import base64
 import contextlib
 import datetime
-import json
-import os
 import secrets
 import sys
 import tempfile
@@ -32,6 +30,7 @@ from local.azure.worker_process import APP_ROOT, Worker
 from local.callers import Caller, HeaderAuth, bearer
 from local.console import Console
 from local.database import open_database, stored_credential
+from local.in_process import HEADERS, become, tool_call, tool_result
 from local.issuer import RunningIssuer, running_issuer
 from local.loopback_server import served
 from local.settings import LocalSettings
@@ -197,18 +196,12 @@ def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict
         LocalError: The embedded database does not start.
     """
     with _with_secrets(settings, console) as (running, _), contextlib.redirect_stdout(sys.stderr):
-        for name in [name for name in os.environ if name.startswith("NEO4J_")]:
-            del os.environ[name]
-        os.environ |= {**running.environ, **_modes(running)["entra"]}
+        become({**running.environ, **_modes(running)["entra"]})
         token = running.tokens.issuer.token(running.tenant.agent.id)
-        params = {"name": tool, "arguments": arguments}
-        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-        answer = asyncio.run(_invoked(message, {"authorization": f"Bearer {token}"}))
-    result: dict[str, Any] = json.loads(answer).get("result", {"isError": True, "content": []})
-    return result
+        return tool_result(asyncio.run(_invoked(tool_call(tool, arguments), {"authorization": f"Bearer {token}"})))
 
 
-async def _invoked(message: Mapping[str, Any], headers: Mapping[str, str]) -> bytes:
+async def _invoked(body: bytes, headers: Mapping[str, str]) -> bytes:
     from local.azure.worker import answered, indexed
 
     sys.path.insert(0, str(APP_ROOT))
@@ -218,9 +211,9 @@ async def _invoked(message: Mapping[str, Any], headers: Mapping[str, str]) -> by
         "trace_parent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
         "method": "POST",
         "url": f"https://localhost{MCP_PATH}",
-        "headers": {"content-type": "application/json", "mcp-protocol-version": "2025-11-25", **headers},
+        "headers": {**HEADERS, **headers},
         "params": {},
-        "body": base64.b64encode(json.dumps(message).encode()).decode(),
+        "body": base64.b64encode(body).decode(),
     }
     _, functions = indexed()
     answer = await answered(functions["mcp"], told)

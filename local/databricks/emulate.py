@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
 import sys
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import httpx2
+
 from core.http import MCP_PATH
 from local.callers import Caller, HeaderAuth, bearer
 from local.console import Console
@@ -24,6 +25,7 @@ from local.databricks.app_process import AppProcess
 from local.databricks.apps_proxy import AppsProxy
 from local.databricks.snapshot import lay_out
 from local.databricks.workspace import Workspace
+from local.in_process import HEADERS, become, tool_call, tool_result
 from local.issuer import Client, User
 from local.loopback_server import served
 from local.settings import LocalSettings
@@ -154,31 +156,16 @@ def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict
     """
     with _prepared(settings, console) as prepared, contextlib.redirect_stdout(sys.stderr):
         workspace = prepared.app.workspace
-        for name in [name for name in os.environ if name.startswith(("NEO4J_", "DATABRICKS_"))]:
-            del os.environ[name]
         secret = workspace.secret(_SCOPE, _KEY).decode()
-        os.environ |= {
-            **prepared.environ,
-            "NEO4J_M2M_SECRET": f"{_SCOPE}/{_KEY}",
-            "NEO4J_M2M_SECRET_VALUE": secret,
-        }
-        message = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": tool, "arguments": arguments},
-        }
-        headers = {
-            "authorization": f"Bearer {workspace.issuer.token(prepared.agent.id)}",
-            "content-type": "application/json",
-            "mcp-protocol-version": "2025-11-25",
-            "x-request-id": str(uuid.uuid4()),
-        }
-        return asyncio.run(_called(headers, json.dumps(message).encode()))
+        told = {"NEO4J_M2M_SECRET": f"{_SCOPE}/{_KEY}", "NEO4J_M2M_SECRET_VALUE": secret}
+        become({**prepared.environ, **told}, instead_of=("NEO4J_", "DATABRICKS_"))
+        proof = {"authorization": f"Bearer {workspace.issuer.token(prepared.agent.id)}"}
+        headers = {**HEADERS, **proof, "x-request-id": str(uuid.uuid4())}
+        return tool_result(asyncio.run(_called(headers, tool_call(tool, arguments))))
 
 
-async def _called(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    from databricks_app.app import BehindTheProxy, application_of
+async def _called(headers: Mapping[str, str], body: bytes) -> bytes:
+    from databricks_app.app import application_of, behind_the_proxy
     from databricks_app.log import log_as_json
     from databricks_app.settings import DatabricksSettings
     from databricks_app.workspace import Workspace as Told
@@ -186,21 +173,10 @@ async def _called(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     settings = DatabricksSettings.from_environ(os.environ)
     log_as_json(settings.log_level)
     application = application_of(settings, Told.from_environ(os.environ))
-    sent: list[Any] = []
-    arriving = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Any:
-        return arriving.pop() if arriving else await asyncio.Future()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": "POST", "path": MCP_PATH, "headers": encoded}
+    app = httpx2.ASGITransport(app=behind_the_proxy(application))
     try:
-        await BehindTheProxy(application)(scope, receive, send)
+        async with httpx2.AsyncClient(transport=app, base_url="https://localhost", trust_env=False) as client:
+            answer = await client.post(MCP_PATH, headers=headers, content=body, timeout=None)
     finally:
         await application.close()
-    answer = json.loads(sent[-1]["body"])
-    result: dict[str, Any] = answer.get("result", {"isError": True, "content": []})
-    return result
+    return answer.content

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.asgi import AsgiApp
+from core.asgi import AsgiApp, Scope, Told
 from core.http import Application
 from core.identity.principal import LOCAL_PRINCIPAL
 from core.settings import Settings
@@ -72,6 +72,18 @@ async def test_a_body_that_never_comes_ends_in_408() -> None:
     client._pieces = []
     await AsgiApp(application(Settings(timeout=0.1)))(scope(), client.receive, client.send)
     assert client.status == 408
+
+
+async def test_the_platform_is_heard_when_a_request_arrives_not_when_it_is_whole() -> None:
+    client = Client(json.dumps(legacy("ping")).encode())
+    read: list[int] = []
+
+    def told(scope: Scope) -> Told:
+        read.append(client.asked)
+        return Told("arrived")
+
+    await AsgiApp(application(), told)(scope(), client.receive, client.send)
+    assert (client.status, read) == (200, [0])
 
 
 async def test_a_client_that_leaves_takes_its_call_with_it() -> None:
