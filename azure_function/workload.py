@@ -10,31 +10,51 @@ import asyncio
 import os
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
 from core.credentials.token_endpoint import AccessToken
-from core.errors import TokenRefused, TokenUnavailable
+from core.errors import Neo4jM2mError, TokenRefused, TokenUnavailable
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
     from azure_function.settings import AzureSettings
 
-__all__ = ["OwnIdentity"]
+__all__ = ["CLIENT_OPTIONS", "OwnIdentity", "retried"]
+
+T = TypeVar("T")
 
 CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 2, "read_timeout": 3}
 """For the SDK's clients. It would repeat a request ten times, and sleep for as long as any answer tells it to."""
 
 _PAUSES = (0.2, 0.6, 1.5)
-"""Seconds between two tries: the identity endpoint is known to fail now and then while a function starts.
+"""Seconds between two tries: the identity endpoint is known to fail now and then while a function starts. Whoever calls
+bounds the sum.
 
 Sources: https://github.com/Azure/azure-functions-host/issues/10238 and …/issues/11058 .
 """
 
 _STATUS = re.compile(r"\([a-z_]+\) (\d{3}),")
 """The endpoint's HTTP status, in the text that the SDK makes of its answer."""
+
+
+async def retried(attempt: Callable[[], T], passes: Callable[[Neo4jM2mError], bool]) -> T:
+    """What ``attempt`` returns, which blocks; tried again, up to three times, after an error that ``passes``.
+
+    Raises:
+        Neo4jM2mError: What the last attempt raised, or the first error that does not pass.
+    """
+    for pause in _PAUSES:
+        try:
+            return await asyncio.to_thread(attempt)
+        except Neo4jM2mError as error:
+            if not passes(error):
+                raise
+        await asyncio.sleep(pause)
+    return await asyncio.to_thread(attempt)
 
 
 class OwnIdentity:
@@ -69,18 +89,11 @@ class OwnIdentity:
                 "scope in it, or NEO4J_M2M_DATABASE_SCOPE, to the database's Application ID URI."
             )
         asked = scope if scope.endswith("/.default") else f"{scope}/.default"
-        for pause in (*_PAUSES, None):
-            try:
-                info = await asyncio.to_thread(self.get_token_info, asked)
-            except TokenRefused:
-                raise
-            except TokenUnavailable:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                return AccessToken(SecretStr(info.token), float(info.expires_on))
-        raise AssertionError("the last try returns or raises")
+        info = await retried(
+            lambda: self.get_token_info(asked),
+            lambda error: type(error) is TokenUnavailable,  # not a refusal
+        )
+        return AccessToken(SecretStr(info.token), float(info.expires_on))
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """A token for ``scopes``, as `azure.core.credentials.SupportsTokenInfo` has it. Blocks; tries once.

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +119,8 @@ def _listen(said: Iterable[str], log: list[dict[str, Any]], console: Console) ->
         if logged is None:
             console.say(line.rstrip())
         elif line.startswith("{", logged.end()):
-            log.append(json.loads(line[logged.end() :]))
+            with suppress(ValueError):  # what begins like a line of the log and is none
+                log.append(json.loads(line[logged.end() :]))
 
 
 def _out() -> RichConsole:

@@ -10,7 +10,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-__all__ = ["Answer", "HttpFront", "Receive", "Scope", "Send", "body_of", "header_values", "json_answer"]
+__all__ = [
+    "OF_THE_CONNECTION",
+    "Answer",
+    "HttpFront",
+    "Receive",
+    "Scope",
+    "Send",
+    "body_of",
+    "header_values",
+    "json_answer",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,7 +30,8 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = tuple[int, Iterable[tuple[str, str]], bytes]
 """The status, the headers but for those of the connection, which a front adds itself, and the body."""
 
-_OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "te", "transfer-encoding", "upgrade"})
+OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "te", "transfer-encoding", "upgrade"})
+"""Headers that say nothing beyond the next hop; source: RFC 9110 section 7.6.1."""
 
 
 class HttpFront(ABC):
@@ -39,7 +50,7 @@ class HttpFront(ABC):
         if scope["type"] != "http":
             raise RuntimeError(f"{type(self).__name__} serves http only, not {scope['type']}")
         status, headers, body = await self.answer(scope, receive)
-        pairs = [(name, value) for name, value in headers if name.lower() not in _OF_THE_CONNECTION]
+        pairs = [(name, value) for name, value in headers if name.lower() not in OF_THE_CONNECTION]
         pairs.append(("content-length", str(len(body))))
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -19,20 +19,13 @@ from typing import IO, Any
 import yaml
 
 from core.errors import LocalError
+from local.embedded.readiness import free_port
 
-__all__ = ["AppProcess", "app_environ", "free_port"]
+__all__ = ["AppProcess", "app_environ"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 """Between SIGTERM and SIGKILL."""
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def app_environ(configuration: Mapping[str, Any], resources: Mapping[str, str]) -> dict[str, str]:

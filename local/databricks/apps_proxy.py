@@ -16,7 +16,7 @@ import httpx2
 
 from core.identity.resource_metadata import WELL_KNOWN, challenge
 from local.databricks.workspace import ApiError, Workspace
-from local.http_front import Answer, HttpFront, Receive, Scope, body_of
+from local.http_front import OF_THE_CONNECTION, Answer, HttpFront, Receive, Scope, body_of, header_values
 
 __all__ = ["AppsProxy"]
 
@@ -26,7 +26,7 @@ _SECONDS = 120.0
 _LARGEST = 10 * 1024 * 1024
 _TEXT = [("content-type", "text/plain")]
 _OWN = (b"x-real-ip", b"x-request-id")
-_HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"upgrade", b"te"})
+_HOP_BY_HOP = frozenset(name.encode() for name in OF_THE_CONNECTION)
 
 
 class AppsProxy(HttpFront):
@@ -62,7 +62,7 @@ class AppsProxy(HttpFront):
             return 413, _TEXT, b"Payload Too Large\n"
         headers: _Headers = [(name.lower(), value) for name, value in scope["headers"]]
         host = next((value for name, value in headers if name == b"host"), b"localhost")
-        token = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+        token = header_values(scope, "authorization")
         caller = None
         if not scope["path"].startswith(WELL_KNOWN):
             try:
