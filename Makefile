@@ -133,7 +133,7 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
 
 databricks-app:  ## lay out what is uploaded as the Databricks App
-	$(PYTHON) -m local.databricks.snapshot infra/databricks/source
+	$(PYTHON) -m databricks_app.snapshot infra/databricks/source
 
 # Databricks' command line is to be had as source only: Go comes as a wheel, and go.sum holds every module to its hash.
 BUNDLE := tests/databricks_bundle

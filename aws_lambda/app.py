@@ -17,15 +17,15 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from mangum import Mangum
 
-from aws_lambda.identity import IAM_FACT, iam_caller
+from aws_lambda.identity import IAM_CLAIM, iam_caller
 from aws_lambda.secrets import SecretsManager
 from aws_lambda.settings import AwsSettings
-from core.asgi import AsgiApp, Scope, Told
+from core.application import Application, Authenticate
+from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
-from core.http import Application, Authenticate
-from core.identity.configured import configured_grants, stored_api_keys, token_door
+from core.from_settings import configured_grants, stored_api_keys, token_door
 
-__all__ = ["application_of", "handler", "told_by_lambda"]
+__all__ = ["application_of", "handler", "platform_request"]
 
 MARGIN = 1.0
 """Seconds before Lambda ends the call at which the answer has to be there."""
@@ -55,13 +55,13 @@ metrics = Metrics(namespace="Neo4jM2M", service="neo4j-m2m")
 metrics.set_default_dimensions(function_name=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "local"))
 
 
-def told_by_lambda(scope: Scope) -> Told:
+def platform_request(scope: Scope) -> PlatformRequest:
     """What Lambda says of a request: its id, the time that is left, and the caller that the function URL verified."""
     event, context = scope["aws.event"], scope["aws.context"]
     request = event["requestContext"]
     left = context.get_remaining_time_in_millis() / 1000 - MARGIN
     iam = (request.get("authorizer") or {}).get("iam")
-    return Told(request.get("requestId") or context.aws_request_id, Deadline.after(left), {IAM_FACT: iam})
+    return PlatformRequest(request.get("requestId") or context.aws_request_id, Deadline.after(left), {IAM_CLAIM: iam})
 
 
 def application_of(settings: AwsSettings, secrets: SecretsManager) -> Application:
@@ -93,7 +93,7 @@ loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs each call on the current loop
 secrets = SecretsManager()
 application = application_of(settings, secrets)
-_http = Mangum(AsgiApp(application, told_by_lambda), lifespan="off")
+_http = Mangum(AsgiApp(application, platform_request), lifespan="off")
 
 
 def _serve(event: Any, context: Any) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from typing import Any
 from mcp_types import CallToolRequestParams
 
 from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings, traced
+from core.application import NOT_ADMITTED
 from core.deadline import Deadline
 from core.errors import SettingsError
 from core.identity.principal import Principal
 from core.server import run_tool
-from core.tools import ALL_TOOLS
 
 __all__ = ["handler"]
 
@@ -39,7 +39,6 @@ _PRINCIPAL = Principal(
     name="AgentCore Gateway",
     proved_by="lambda invoke permission",
 )
-_TOOLS = {tool.name: tool for tool in ALL_TOOLS}
 
 
 @traced
@@ -58,24 +57,21 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 async def _answer(event: Any, context: Any) -> dict[str, Any]:
     custom = getattr(getattr(context, "client_context", None), "custom", None) or {}
     name = str(custom.get(_NAME, "")).rpartition(_DELIMITER)[2]
-    with application.audit.line(context.aws_request_id) as line:
-        line.caller(_PRINCIPAL)
-        line.asked("tools/call")
-        grant = application.grant_for(_PRINCIPAL)
-        tool = _TOOLS.get(name)
+    with application.audit.record(context.aws_request_id) as record:
+        record.asked("tools/call")
+        grant = application.admit(_PRINCIPAL, record)
         if grant is None:
-            line.refused("forbidden", "no rule admits the gateway's principal")
-            return _failed("No rule of this server's policy admits this gateway. Its operator can change that.")
-        line.granted(grant)
+            return _failed(NOT_ADMITTED)
+        tool = application.tools.get(name)
         if tool is None or not isinstance(event, dict):
-            line.answered("unknown_tool")
+            record.answered("unknown_tool")
             return _failed("This server has no such tool, or it was called without arguments.")
         deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - MARGIN)
-        call = application.open_call(_PRINCIPAL, grant, context.aws_request_id, line, deadline)
+        call = application.open_call(_PRINCIPAL, grant, context.aws_request_id, record, deadline)
         result = await run_tool(tool, call, CallToolRequestParams(name=name, arguments=event))
         text = "\n".join(part.text for part in result.content if part.type == "text")
         answer = _failed(text) if result.is_error else dict(result.structured_content or {})
-        line.sent(len(json.dumps(answer)))
+        record.sent(len(json.dumps(answer)))
         return answer
 
 

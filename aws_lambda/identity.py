@@ -17,9 +17,9 @@ from typing import Any
 from core.http import Request, Response, plain
 from core.identity.principal import Principal, PrincipalKind
 
-__all__ = ["IAM_FACT", "iam_caller", "principal_of"]
+__all__ = ["IAM_CLAIM", "iam_caller", "principal_of"]
 
-IAM_FACT = "iam"
+IAM_CLAIM = "iam"
 """The fact of a request that holds ``requestContext.authorizer.iam``."""
 
 _ARN = re.compile(
@@ -30,7 +30,7 @@ _ARN = re.compile(
 
 async def iam_caller(request: Request) -> Principal | Response:
     """The principal that the function URL has verified; 401 where it has verified none."""
-    iam = request.facts.get(IAM_FACT)
+    iam = request.platform_claims.get(IAM_CLAIM)
     principal = principal_of(iam) if isinstance(iam, Mapping) else None
     if principal is None:
         return plain(

@@ -20,9 +20,10 @@ from azure_function.identity import door_of, level_of
 from azure_function.secrets import KeyVault
 from azure_function.settings import AzureSettings
 from azure_function.workload import OwnIdentity
+from core.application import Application
 from core.audit import log_line
-from core.http import HEALTH_PATH, MCP_PATH, Application, Request
-from core.identity.configured import configured_grants
+from core.from_settings import configured_grants
+from core.http import HEALTH_PATH, MCP_PATH, Request
 
 __all__ = ["app", "application", "application_of", "handle", "request_of"]
 

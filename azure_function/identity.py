@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from azure.functions import AuthLevel
 
-from core.http import Authenticate, Request, Response
-from core.identity.configured import stored_api_keys, token_door
+from core.application import Authenticate
+from core.from_settings import stored_api_keys, token_door
+from core.http import Request, Response
 from core.identity.principal import Principal
 
 if TYPE_CHECKING:

@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.console import Console
 from local.database import embedded_database, stored_credential
-from local.embedded import EmbeddedNeo4j
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 
 ROOT = Path(__file__).parent.parent

@@ -19,7 +19,7 @@ from mcp.client.client import Client
 
 from local.console import Console
 from local.database import embedded_database
-from local.embedded import EmbeddedNeo4j
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 
 STATEMENT = "UNWIND range(1, $rows) AS i RETURN i, 'row ' + toString(i) AS text"
@@ -60,7 +60,7 @@ def run(database: EmbeddedNeo4j, rows: int) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
     secret = database.password.get_secret_value()
     served = environ | {"NEO4J_URI": database.uri, "NEO4J_PASSWORD": secret, "NEO4J_DATABASE": "neo4j"}
-    command = [sys.executable, "-m", "local.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=served) as process:
         try:
             url = json.loads(next(iter(process.stdout or ())))["url"]

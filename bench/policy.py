@@ -15,7 +15,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from core.identity.policy import parse_policy
+from core.access.policy import parse_policy
 from core.identity.principal import Principal
 
 KINDS = ("managed_identity", "service_principal", "iam_role", "api_key")

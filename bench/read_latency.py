@@ -20,9 +20,9 @@ from mcp.client.streamable_http import streamable_http_client
 from bench.rivals import Competitor, competitors
 from local.console import Console
 from local.database import embedded_database
-from local.embedded import EmbeddedNeo4j
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 STATEMENT = "MATCH (a:Airport {faa: $faa})-[r:ROUTE]->(b:Airport) RETURN b.faa AS faa, r.carrier AS carrier LIMIT 10"
 PARAMETERS = {"faa": "JFK"}

@@ -66,7 +66,7 @@ def competitors(uri: str, password: str) -> list[Competitor]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
     database = {"NEO4J_URI": uri, "NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": password, "NEO4J_DATABASE": "neo4j"}
     port = _free_port()
-    command = [sys.executable, "-m", "local.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
     found = [Competitor("neo4j-m2m", command, "read-cypher", port, environ=environ | database)]
     if (RIVALS / "neo4j-mcp-server").exists():
         port = _free_port()

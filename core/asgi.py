@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.application import Application
 from core.deadline import Deadline
-from core.http import Application, Request, Response, plain
+from core.http import Request, Response, plain
 
-__all__ = ["AsgiApp", "Told"]
+__all__ = ["AsgiApp", "PlatformRequest"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,12 +24,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlatformRequest:
     """What a platform says of a request: its id, until when it has to be answered, and who calls, if it knows."""
 
     request_id: str
     deadline: Deadline | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    platform_claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 class AsgiApp:
@@ -37,10 +38,10 @@ class AsgiApp:
     A client that goes away while its request is served cancels the work, and with it the statement in the database.
     """
 
-    def __init__(self, application: Application, platform: Callable[[Scope], Told] | None = None) -> None:
+    def __init__(self, application: Application, platform: Callable[[Scope], PlatformRequest] | None = None) -> None:
         """``platform`` finds in a scope what the platform says of the request; it is asked when that arrives."""
         self._application = application
-        self._platform = platform or (lambda scope: Told(str(uuid.uuid4())))
+        self._platform = platform or (lambda scope: PlatformRequest(str(uuid.uuid4())))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request.
@@ -51,7 +52,7 @@ class AsgiApp:
         if scope["type"] != "http":
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
         settings = self._application.settings
-        told = self._platform(scope)
+        platform = self._platform(scope)
         try:
             async with asyncio.timeout(settings.timeout):
                 body = await _read_body(receive, settings.body_limit)
@@ -60,26 +61,26 @@ class AsgiApp:
             return
         if body is None:
             return
-        work = self._application.handle(_request(scope, body, told))
+        work = self._application.handle(_request(scope, body, platform))
         # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
         try:
             response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
         except asyncio.CancelledError:
-            # The ASGI server stops and has given its calls their time; the client is told instead of cut off.
+            # The ASGI server stops and has given its calls their time; the client is platform instead of cut off.
             response = plain(503, "This server is stopping. Send the call again.")
         if response is not None:
             await _send(send, response)
 
 
-def _request(scope: Scope, body: bytes, told: Told) -> Request:
+def _request(scope: Scope, body: bytes, platform: PlatformRequest) -> Request:
     return Request(
         method=scope["method"],
         path=scope["path"],
         headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
         body=body,
-        request_id=told.request_id,
-        deadline=told.deadline,
-        facts=told.facts,
+        request_id=platform.request_id,
+        deadline=platform.deadline,
+        platform_claims=platform.platform_claims,
     )
 
 

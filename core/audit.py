@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.identity.grant import Grant
+    from core.access.grant import Grant
     from core.identity.principal import Principal
 
-__all__ = ["AUDIT_LOGGER", "AuditTrail", "Line", "Sink", "log_line"]
+__all__ = ["AUDIT_LOGGER", "AuditRecord", "AuditTrail", "Sink", "log_line"]
 
 AUDIT_LOGGER = "neo4j_m2m.audit"
 
@@ -43,8 +43,8 @@ def log_line(line: dict[str, Any]) -> None:
     audit.info("%s", json.dumps(line, separators=(",", ":")))
 
 
-class Line:
-    """The line of one call, while it is being answered: filled in as things become known."""
+class AuditRecord:
+    """What the audit says of one call: filled in as things become known, written as one line when the call is over."""
 
     def __init__(self, request_id: str, *, statements: bool) -> None:
         self.fields: dict[str, Any] = {"request_id": request_id}
@@ -57,7 +57,7 @@ class Line:
         return "outcome" in self.fields
 
     def no_call(self) -> None:
-        """The request was none: it asked for something that anyone may know. No line is written."""
+        """The request is not a call: it asked for something that anyone may know. No line is written."""
         self.is_call = False
 
     def caller(self, principal: Principal) -> None:
@@ -111,29 +111,29 @@ class Line:
 
 
 class AuditTrail:
-    """Opens a line for each call and hands it to ``sink`` when the call is over."""
+    """Opens a record for each call and hands its line to ``sink`` when the call is over."""
 
     def __init__(self, sink: Sink = log_line, *, statements: bool = False) -> None:
         self._sink = sink
         self._statements = statements
 
     @contextmanager
-    def line(self, request_id: str) -> Iterator[Line]:
-        """The line of the call that is answered inside; it is written however that ends."""
-        line = Line(request_id, statements=self._statements)
+    def record(self, request_id: str) -> Iterator[AuditRecord]:
+        """The record of the call that is answered inside; its line is written however that ends."""
+        record = AuditRecord(request_id, statements=self._statements)
         begun, at = time.perf_counter(), datetime.now(UTC)
         try:
-            yield line
+            yield record
         except CancelledError:
-            line.fields["outcome"] = "cancelled"
+            record.fields["outcome"] = "cancelled"
             raise
         except BaseException:
-            line.fields["outcome"] = "failed"
+            record.fields["outcome"] = "failed"
             raise
         finally:
             duration = round((time.perf_counter() - begun) * 1000, 1)
-            if line.is_call:
-                self._write("call", at, {**line.fields, "duration_ms": duration})
+            if record.is_call:
+                self._write("call", at, {**record.fields, "duration_ms": duration})
 
     def event(self, name: str, **fields: Any) -> None:
         """Something that concerns no single call: its name, and what is known of it."""

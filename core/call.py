@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from core.audit import Line
+    from core.access.grant import Grant
+    from core.audit import AuditRecord
     from core.deadline import Deadline
-    from core.graph.connection import Graph
-    from core.graph.guard import Guard
-    from core.graph.schema import SchemaCache
-    from core.identity.grant import Grant
+    from core.graph.database import Database
+    from core.guard.guard import Guard
     from core.identity.principal import Principal
+    from core.schema.cache import SchemaCache
     from core.settings import Settings
 
 __all__ = ["Call"]
@@ -24,17 +24,17 @@ __all__ = ["Call"]
 class Call:
     """One authenticated call, with all that a tool's handler needs.
 
-    ``request_id`` is the platform's own id of the request, for logs; ``line`` the call's line in the audit.
+    ``request_id`` is the platform's own id of the request, for logs; ``audit`` the call's record in the audit.
     ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one.
     """
 
     principal: Principal
     grant: Grant
-    graph: Graph
+    database: Database
     guard: Guard
     schema: SchemaCache
     settings: Settings
     deadline: Deadline
     request_id: str
-    line: Line
+    audit: AuditRecord
     subject_token: SecretStr | None = field(default=None, repr=False)

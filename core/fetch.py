@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
-__all__ = ["Answer", "Fetch", "FetchFailed", "fetch", "get", "is_loopback", "post_form"]
+__all__ = ["Fetch", "FetchFailed", "HttpAnswer", "fetch", "get", "is_loopback", "post_form"]
 
 TIMEOUT = 5.0
 """Seconds that one request may take."""
@@ -35,7 +35,7 @@ class FetchFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back: the HTTP status and the body."""
 
     status: int
@@ -62,7 +62,7 @@ async def fetch(url: str) -> bytes:
     return answer.body
 
 
-async def get(url: str, headers: Mapping[str, str]) -> Answer:
+async def get(url: str, headers: Mapping[str, str]) -> HttpAnswer:
     """The answer to a request with ``headers`` for ``url``, which is as in `fetch`; one with status 200 has a body.
 
     Raises:
@@ -71,7 +71,7 @@ async def get(url: str, headers: Mapping[str, str]) -> Answer:
     return await _in_time(_Asked(url, headers=headers))
 
 
-async def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
+async def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> HttpAnswer:
     """The answer to ``fields``, sent as a form to ``url``, which is as in `fetch`; whatever its status is.
 
     Raises:
@@ -87,7 +87,7 @@ class _Asked:
     headers: Mapping[str, str] | None = None
 
 
-async def _in_time(asked: _Asked) -> Answer:
+async def _in_time(asked: _Asked) -> HttpAnswer:
     try:
         async with asyncio.timeout(TIMEOUT):
             return await asyncio.to_thread(_ask, asked)
@@ -121,7 +121,7 @@ def _opener(*, loopback: bool) -> urllib.request.OpenerDirector:
     return opener
 
 
-def _ask(asked: _Asked) -> Answer:
+def _ask(asked: _Asked) -> HttpAnswer:
     deadline = time.monotonic() + TIMEOUT
     parts = urlsplit(asked.url)
     loopback = is_loopback(parts.hostname or "")
@@ -131,11 +131,11 @@ def _ask(asked: _Asked) -> Answer:
     request = urllib.request.Request(asked.url, data=asked.form, headers=headers)  # noqa: S310
     try:
         with _opener(loopback=loopback).open(request, timeout=TIMEOUT) as response:
-            return Answer(response.status, _body(response, deadline))
+            return HttpAnswer(response.status, _body(response, deadline))
     except HTTPError as error:
         with error:
             # An issuer's refusal is an answer too: its body says what is wrong.
-            return Answer(error.code, _body(error, deadline) if asked.form is not None else b"")
+            return HttpAnswer(error.code, _body(error, deadline) if asked.form is not None else b"")
     except (OSError, HTTPException, ValueError) as error:
         raise FetchFailed(f"it cannot be reached ({type(error).__name__})") from None
 

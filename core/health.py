@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from core.graph.views import Views
+from core.database_scopes import DatabaseScopes
 
 __all__ = ["Health"]
 
@@ -16,8 +16,8 @@ _KNOWN_FOR = 2.0
 class Health:
     """Remembers for a moment whether the database answered; callers that come together share one look."""
 
-    def __init__(self, views: Views) -> None:
-        self._views = views
+    def __init__(self, scopes: DatabaseScopes) -> None:
+        self._scopes = scopes
         self._lock = asyncio.Lock()
         self._looked_at = -_KNOWN_FOR
         self._up = False
@@ -26,6 +26,6 @@ class Health:
         """Whether the database answered within the last moment, or does now. Never raises."""
         async with self._lock:
             if time.monotonic() - self._looked_at >= _KNOWN_FOR:
-                self._up = await self._views.default.graph.answers()
+                self._up = await self._scopes.default.database.answers()
                 self._looked_at = time.monotonic()
             return self._up

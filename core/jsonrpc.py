@@ -85,16 +85,16 @@ async def answer_post(server: Server[Call], headers: Headers, body: bytes, call:
         _check_content_headers(folded)
         message = _parse(body)
         if "id" not in message:
-            call.line.asked(str(message.get("method")))
+            call.audit.asked(str(message.get("method")))
             return _accept_notification(message, folded)
         request = _parse_request(message)
-        call.line.asked(request.method)
+        call.audit.asked(request.method)
         version = folded.get(MCP_PROTOCOL_VERSION_HEADER)
         if _is_handshake_era(version, message):
             return await _answer_handshake_era(server, request, version or DEFAULT_NEGOTIATED_VERSION, call)
         return await _answer_modern(server, request, message, headers, folded, call)
     except _Refused as refused:
-        call.line.answered("protocol_error")
+        call.audit.answered("protocol_error")
         return _error(refused.status, refused.request_id, refused.error)
 
 
@@ -238,8 +238,8 @@ async def _serve(
 
 
 def _note(call: Call, outcome: str) -> None:
-    if not call.line.has_outcome:
-        call.line.answered(outcome)
+    if not call.audit.has_outcome:
+        call.audit.answered(outcome)
 
 
 def _reworded(error: ErrorData) -> ErrorData:

@@ -58,7 +58,7 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
     async def call_tool(context: ServerRequestContext[Call], params: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(params.name)
         if tool is None:
-            context.lifespan_context.line.answered("unknown_tool")
+            context.lifespan_context.audit.answered("unknown_tool")
             raise MCPError(code=INVALID_PARAMS, message="Unknown tool: ask for tools/list")
         return await run_tool(tool, context.lifespan_context, params)
 
@@ -81,19 +81,19 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
         MCPError: The handler raised one: an error of the protocol itself, not of the tool.
     """
     arguments = dict(params.arguments or {})
-    call.line.tool(tool.name, arguments, cypher=tool.takes_cypher)
+    call.audit.tool(tool.name, arguments, cypher=tool.takes_cypher)
     if not call.grant.allows(tool.name):
-        call.line.answered("not_granted")
+        call.audit.answered("not_granted")
         return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
     try:
         tool.validate(arguments)
         with asked_by(Origin(call.principal, call.request_id, tool.name, call.subject_token)):
             result = await tool.handler(call, arguments)
     except ToolError as error:
-        call.line.answered(error.outcome)
+        call.audit.answered(error.outcome)
         return failure(str(error))
     except MCPError:
-        call.line.answered("protocol_error")
+        call.audit.answered("protocol_error")
         raise
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the agent gets an answer
         # The text of an unforeseen error may hold anything, a credential included: its type and place are logged only.
@@ -102,10 +102,10 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
             place = place.tb_next
         where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
         logger.error("%s failed on request %s: %s at %s", tool.name, call.request_id, type(error).__name__, where)
-        call.line.answered("failed")
+        call.audit.answered("failed")
         return failure(
             f"This server failed while it answered; the operator finds the cause in its log under request "
             f"{call.request_id}."
         )
-    call.line.answered("failed" if result.is_error else "ok", rows=(result.structured_content or {}).get("row_count"))
+    call.audit.answered("failed" if result.is_error else "ok", rows=(result.structured_content or {}).get("row_count"))
     return result

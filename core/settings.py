@@ -161,7 +161,7 @@ class Settings(BaseModel):
     def _upper_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    def lowered(self, max_rows: int | None, max_bytes: int | None, timeout: float | None) -> Self:
+    def capped(self, max_rows: int | None, max_bytes: int | None, timeout: float | None) -> Self:
         """These settings with the given limits where they are lower; None leaves a limit as it is."""
         lower: dict[str, float] = {
             name: limit

@@ -16,11 +16,11 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from core.asgi import AsgiApp, Scope, Told
+from core.application import Application
+from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
 from core.errors import Neo4jM2mError, SettingsError
-from core.http import Application
-from core.identity.configured import configured_grants, token_door
+from core.from_settings import configured_grants, token_door
 from databricks_app.identity import AppDoor, capped, subject_token
 from databricks_app.log import REQUEST_ID, log_as_json, write_down
 from databricks_app.secrets import SecretScopes
@@ -71,10 +71,10 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
 def behind_the_proxy(application: Application) -> AsgiApp:
     """``application`` as an ASGI app that answers in time, counted from the arrival, and logs by the proxy's id."""
 
-    def told(scope: Scope) -> Told:
+    def told(scope: Scope) -> PlatformRequest:
         request_id = _request_id(scope)
         REQUEST_ID.set(request_id)
-        return Told(request_id, Deadline.after(application.settings.timeout))
+        return PlatformRequest(request_id, Deadline.after(application.settings.timeout))
 
     return AsgiApp(application, told)
 

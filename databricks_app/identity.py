@@ -22,10 +22,10 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
+from core.access.grant import READING_TOOLS, Grant, GrantFor
 from core.errors import Unauthenticated
 from core.http import Request, Response, bearer_token
 from core.identity.bearer import BearerDoor, credential_of
-from core.identity.grant import READING_TOOLS, Grant, GrantFor
 from core.identity.principal import Principal
 from databricks_app.pats import PAT_PREFIX, PatVerifier
 

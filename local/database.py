@@ -7,43 +7,32 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import neo4j
 from pydantic import SecretStr
 
 from core.errors import SettingsError
 from local.console import Console
-from local.embedded import EmbeddedNeo4j
+from local.neo4j import EmbeddedNeo4j
 from local.sample import load_sample
 from local.settings import LocalSettings
+
+S = TypeVar("S", bound=LocalSettings)
 
 __all__ = ["embedded_database", "open_database", "stored_credential"]
 
 
 @contextmanager
-def open_database(settings: LocalSettings, console: Console) -> Iterator[LocalSettings]:
+def open_database(settings: S, console: Console) -> Iterator[S]:
     """Settings that name a database: ``settings`` if they do, else those of the embedded one, sample graph loaded.
 
     The embedded database runs until the context is left, and longer if another command uses it.
 
     Raises:
-        SettingsError: NEO4J_URI is set and NEO4J_PASSWORD is not.
         LocalError: The embedded database does not start, or holds data that is not the sample's.
     """
-    if settings.secret is not None:
-        if settings.credentials_dir is None:
-            raise SettingsError(
-                f"{settings.variable('secret')} names a secret, and {settings.variable('credentials_dir')} no "
-                "directory to find it in. Set both."
-            )
-        yield settings
-        return
-    if settings.neo4j_uri is not None:
-        if settings.neo4j_password is None and settings.database_auth == "basic":
-            raise SettingsError(
-                "NEO4J_URI is set and NEO4J_PASSWORD is not. Set both to use that database, or neither to use the "
-                "embedded one with the sample graph."
-            )
+    if settings.secret is not None or settings.neo4j_uri is not None:
         yield settings
         return
     with embedded_database(settings, console) as database:

@@ -22,10 +22,10 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from core.errors import LocalError
-from local.callers import Caller
 from local.console import Console
 from local.database import embedded_database
-from local.platforms import PLATFORMS, module_of
+from local.emulators.callers import Caller
+from local.emulators.platforms import PLATFORMS, module_of
 from local.sample.questions import QUESTIONS, Question
 from local.settings import LocalSettings
 
@@ -92,7 +92,7 @@ class _Child:
 @contextmanager
 def _started(console: Console, *arguments: str) -> Iterator[_Child]:
     """Run a command until the context is left; what it says that is no log goes on to ``console``."""
-    command = [sys.executable, "-m", "local.cli", *arguments]
+    command = [sys.executable, "-m", "cli.main", *arguments]
     log: list[dict[str, Any]] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True

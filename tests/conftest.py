@@ -10,9 +10,9 @@ import pytest
 
 from core.settings import Settings
 from local.console import Console
-from local.embedded import EmbeddedNeo4j
+from local.neo4j import EmbeddedNeo4j
 from local.sample import load_sample
-from tests.canaries import WATCH, watch_the_log
+from tests.support.canaries import WATCH, watch_the_log
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from aws_lambda.settings import AwsSettings
 from azure_function.settings import AzureSettings
+from cli.main import build_parser
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from databricks_app.settings import DatabricksSettings
-from local.cli import build_parser
-from local.settings import LocalSettings
+from cli.settings import CommandLineSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
 
 KNOWN: dict[str, FieldInfo] = {
     name if name in Settings.model_fields else f"{shim.__name__}.{name}": field
-    for shim in (LocalSettings, AwsSettings, AzureSettings, DatabricksSettings)
+    for shim in (CommandLineSettings, AwsSettings, AzureSettings, DatabricksSettings)
     for name, field in shim.model_fields.items()
 }
 """Shims have settings of the same name, each with a row of its own."""

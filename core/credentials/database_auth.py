@@ -26,7 +26,7 @@ from core.credentials.credential import (
 )
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
 from core.errors import Neo4jM2mError, TokenRefused
-from core.refreshed import Refreshed
+from core.remembered import Refreshed
 
 __all__ = ["DatabaseAuth", "Login", "StillRefused", "WorkloadTokens", "database_auth"]
 

@@ -52,11 +52,11 @@ class SecretStore(Protocol):
 class SecretError(Neo4jM2mError):
     """A secret cannot be had. The text is for the operator: it names the secret, and quotes nothing of it.
 
-    ``kind`` is the one word for logs and metrics, ``passes`` whether another try may do without anybody's doing.
+    ``kind`` is the one word for logs and metrics, ``transient`` whether a retry may succeed without operator action.
     """
 
     kind = "failed"
-    passes = False
+    transient = False
 
 
 class SecretNotFound(SecretError):
@@ -75,14 +75,14 @@ class SecretThrottled(SecretError):
     """The store answers too many questions already."""
 
     kind = "throttled"
-    passes = True
+    transient = True
 
 
 class SecretUnreachable(SecretError):
     """The store does not answer, or not in time, or with an error of its own."""
 
     kind = "unreachable"
-    passes = True
+    transient = True
 
 
 class SecretMalformed(SecretError):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from core.credentials.credential import Credential, PasswordLogin, WorkloadIdentity, parse_credential
 from core.credentials.secret_store import Secret, SecretMalformed, SecretNotFound, SecretStore, SecretUnreachable
 from core.errors import CredentialError, SettingsError
-from core.refreshed import Lifetime, Refreshed
+from core.remembered import Lifetime, Refreshed
 
 if TYPE_CHECKING:
     from core.deadline import Deadline
     from core.settings import Settings
 
-__all__ = ["CredentialSource", "Credentials", "FixedCredential", "Known", "StoredCredential", "load_secret"]
+__all__ = ["CredentialSource", "CredentialVersion", "Credentials", "FixedCredential", "StoredCredential", "load_secret"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _OVERRIDES = ("uri", "username", "password", "database")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CredentialVersion:
     """A credential as it was found, and the version of the secret that said so."""
 
     credential: Credential
@@ -37,14 +37,14 @@ class Known:
 class CredentialSource(Protocol):
     """Gives the credential of one database user, as it is now."""
 
-    async def current(self) -> Known:
+    async def current(self) -> CredentialVersion:
         """The credential, which may be remembered.
 
         Raises:
             SecretError, SettingsError: There is none to be had.
         """
 
-    async def other_than(self, known: Known, patience: Deadline) -> Known | None:
+    async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         """Another credential than ``known``, which the database has refused; None if there is none in time."""
 
 
@@ -53,15 +53,15 @@ class FixedCredential:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known: Known | None = None
+        self._known: CredentialVersion | None = None
 
-    async def current(self) -> Known:
+    async def current(self) -> CredentialVersion:
         """As `CredentialSource.current`."""
         if self._known is None:
             self._known = self._read()
         return self._known
 
-    def _read(self) -> Known:
+    def _read(self) -> CredentialVersion:
         settings = self._settings
         if settings.neo4j_uri is None or (settings.database_auth == "basic" and settings.neo4j_password is None):
             raise SettingsError(
@@ -72,9 +72,9 @@ class FixedCredential:
             login: PasswordLogin | WorkloadIdentity = WorkloadIdentity(scope=settings.database_scope)
         else:
             login = PasswordLogin(username=settings.neo4j_username, password=settings.neo4j_password)
-        return Known(Credential(uri=settings.neo4j_uri, database=settings.neo4j_database, login=login))
+        return CredentialVersion(Credential(uri=settings.neo4j_uri, database=settings.neo4j_database, login=login))
 
-    async def other_than(self, known: Known, patience: Deadline) -> Known | None:
+    async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         """There is no other."""
         return None
 
@@ -95,20 +95,20 @@ class StoredCredential:
         lifetime = Lifetime(ttl, max(ttl, max_stale))
         self._known = Refreshed(self._fetch, lambda known: lifetime, what=f"the credential {name}")
 
-    async def _fetch(self) -> Known:
+    async def _fetch(self) -> CredentialVersion:
         secret = await load_secret(self._store, self._name)
         text = secret.text.get_secret_value()
         try:
             credential = parse_credential(text, source=self._name, instead=self._instead)
         except CredentialError as error:
             raise SecretMalformed(str(error)) from None
-        return Known(credential, secret.version)
+        return CredentialVersion(credential, secret.version)
 
-    async def current(self) -> Known:
+    async def current(self) -> CredentialVersion:
         """As `CredentialSource.current`."""
         return await self._known.get()
 
-    async def other_than(self, known: Known, patience: Deadline) -> Known | None:
+    async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         """As `CredentialSource.other_than`. A secret that was written anew is another, whatever it says."""
         return await self._known.other_than(known, patience)
 
@@ -159,10 +159,10 @@ class _Missing:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    async def other_than(self, known: Known, patience: Deadline) -> Known | None:
+    async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         return None
 
-    async def current(self) -> Known:
+    async def current(self) -> CredentialVersion:
         raise SecretNotFound(
             f"The policy names the credential {self._name}, and this server has no secret store to find it in."
         )

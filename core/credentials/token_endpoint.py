@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 from core.credentials.credential import ClientCredentials, OnBehalfOf
 from core.errors import TokenRefused, TokenUnavailable
-from core.fetch import Answer, FetchFailed, post_form
-from core.refreshed import Lifetime
+from core.fetch import FetchFailed, HttpAnswer, post_form
+from core.remembered import Lifetime
 
 __all__ = ["AccessToken", "by_client_credentials", "by_exchange"]
 
@@ -104,7 +104,7 @@ async def _ask(client: ClientCredentials | OnBehalfOf, form: dict[str, str]) -> 
     return _token_in(answer, asked_at)
 
 
-def _token_in(answer: Answer, asked_at: float) -> AccessToken:
+def _token_in(answer: HttpAnswer, asked_at: float) -> AccessToken:
     """Source: RFC 6749 section 5.1."""
     body = _json(answer)
     token, kind = body.get("access_token"), body.get("token_type")
@@ -117,7 +117,7 @@ def _token_in(answer: Answer, asked_at: float) -> AccessToken:
     return AccessToken(SecretStr(token), asked_at + lifetime)
 
 
-def _error_in(answer: Answer) -> str:
+def _error_in(answer: HttpAnswer) -> str:
     """The error code of RFC 6749 section 5.2, and Entra's own; the description may quote what was sent."""
     body = _json(answer)
     code, text = body.get("error"), body.get("error_description")
@@ -126,7 +126,7 @@ def _error_in(answer: Answer) -> str:
     return f"{said} ({entra.group()})" if entra else said
 
 
-def _json(answer: Answer) -> dict[str, Any]:
+def _json(answer: HttpAnswer) -> dict[str, Any]:
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -15,10 +15,10 @@ from neo4j import AsyncGraphDatabase, NotificationMinimumSeverity
 from neo4j.exceptions import DriverError, Neo4jError
 
 from core.credentials.database_auth import DatabaseAuth, Login, StillRefused, WorkloadTokens, database_auth
-from core.credentials.sources import CredentialSource, FixedCredential, Known
+from core.credentials.sources import CredentialSource, CredentialVersion, FixedCredential
 from core.errors import Neo4jM2mError
+from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
 from core.graph.login_gate import Entry, LoginGate
-from core.graph.refusals import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
 from core.origin import current_origin
 from core.version import server_version
 
@@ -63,7 +63,7 @@ _LOCKOUT_PAUSE = 1.5
 class _Connected:
     """A driver, and the credential that it was made with."""
 
-    known: Known
+    known: CredentialVersion
     driver: AsyncDriver
     auth: DatabaseAuth
     gate: LoginGate = field(default_factory=LoginGate)
@@ -127,7 +127,7 @@ class Pool:
         self._changed = changed
         self._connected: _Connected | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._refused: Known | None = None
+        self._refused: CredentialVersion | None = None
         self._patient_until = 0.0
 
     @asynccontextmanager
@@ -215,7 +215,7 @@ class Pool:
         self._connected = self._connect(known)
         return self._connected
 
-    async def _known(self, deadline: Deadline) -> Known:
+    async def _known(self, deadline: Deadline) -> CredentialVersion:
         try:
             known = await self._source.current()
             if known != self._refused:
@@ -247,7 +247,7 @@ class Pool:
             if connected is not self._connected:
                 self._retire(connected)
 
-    def _connect(self, known: Known) -> _Connected:
+    def _connect(self, known: CredentialVersion) -> _Connected:
         settings = self._settings
         auth = database_auth(known.credential.login, self._workload)
         driver = AsyncGraphDatabase.driver(
@@ -256,7 +256,7 @@ class Pool:
             user_agent=_USER_AGENT,
             telemetry_disabled=True,
             connection_timeout=settings.connect_timeout,
-            # Bounds the look at a single connection that lay idle, too; `Graph` tries again after it.
+            # Bounds the look at a single connection that lay idle, too; `Database` tries again after it.
             connection_acquisition_timeout=settings.connect_timeout,
             liveness_check_timeout=_IDLE_LIMIT,
             max_connection_pool_size=settings.pool_size,

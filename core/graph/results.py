@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.graph.values import to_json
+from core.values.plain_json import to_json
 
 if TYPE_CHECKING:
     from neo4j import Record

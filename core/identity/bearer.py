@@ -18,7 +18,7 @@ from core.identity.principal import Principal
 from core.identity.resource_metadata import ResourceMetadata, challenge
 from core.identity.tokens import TokenVerifier
 
-__all__ = ["API_KEY_PREFIX", "ApiKeyVerifier", "BearerDoor", "Prove", "credential_of"]
+__all__ = ["API_KEY_PREFIX", "BearerDoor", "KeyVerifier", "Prove", "credential_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ Prove = Callable[[Request], Awaitable[Principal]]
 """Who calls, by what a request carries; raises a `core.errors.Refusal` where that proves nobody."""
 
 
-class ApiKeyVerifier(Protocol):
+class KeyVerifier(Protocol):
     """Knows API keys."""
 
     async def verify(self, key: str) -> Principal | None:
@@ -51,7 +51,7 @@ class BearerDoor:
         verifier: TokenVerifier | None,
         resource_metadata: ResourceMetadata | None = None,
         *,
-        api_keys: ApiKeyVerifier | None = None,
+        api_keys: KeyVerifier | None = None,
     ) -> None:
         self._verifier = verifier
         self._metadata = resource_metadata

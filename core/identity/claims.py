@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from core.errors import Unauthenticated
 from core.identity.principal import PrincipalKind
 
-__all__ = ["Caller", "caller_of"]
+__all__ = ["TokenCaller", "caller_of"]
 
 Claims = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class TokenCaller:
     """What a verified token says, in words that are the same for all platforms."""
 
     client: str
@@ -32,7 +32,7 @@ class Caller:
     audiences: frozenset[str]
 
 
-def caller_of(platform: str, claims: Claims) -> Caller:
+def caller_of(platform: str, claims: Claims) -> TokenCaller:
     """Who ``claims`` are of, read as tokens of ``platform`` are.
 
     Raises:
@@ -44,7 +44,7 @@ def caller_of(platform: str, claims: Claims) -> Caller:
     return _READERS[platform](claims)
 
 
-def _entra(claims: Claims) -> Caller:
+def _entra(claims: Claims) -> TokenCaller:
     """Microsoft Entra, both forms.
 
     Sources: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference and
@@ -65,10 +65,10 @@ def _entra(claims: Claims) -> Caller:
         _label(claims, "app_displayname") if kind != "user_on_behalf" else _label(claims, "preferred_username", "upn")
     )
     roles = _words(claims, "roles") | _words(claims, "scp")
-    return Caller(client, kind, object_id, name or client, tenant, roles, _audiences(claims))
+    return TokenCaller(client, kind, object_id, name or client, tenant, roles, _audiences(claims))
 
 
-def _cognito(claims: Claims) -> Caller:
+def _cognito(claims: Claims) -> TokenCaller:
     """Amazon Cognito's access tokens.
 
     Those of the client-credentials grant have no ``aud``: what they are for stands in their scopes, which begin with
@@ -83,7 +83,7 @@ def _cognito(claims: Claims) -> Caller:
     audiences = _audiences(claims)
     if "aud" not in claims:
         audiences = frozenset({client, *(scope.rpartition("/")[0] for scope in scopes if "/" in scope)})
-    return Caller(
+    return TokenCaller(
         client=client,
         kind="service_principal" if app else "user_on_behalf",
         id=client if app else subject,
@@ -94,7 +94,7 @@ def _cognito(claims: Claims) -> Caller:
     )
 
 
-def _databricks(claims: Claims) -> Caller:
+def _databricks(claims: Claims) -> TokenCaller:
     """A workspace's, or an account's, own tokens: the subject of a service principal's is its application id.
 
     Source: https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m .
@@ -102,10 +102,10 @@ def _databricks(claims: Claims) -> Caller:
     client, subject = _text(claims, "client_id"), _text(claims, "sub")
     host = urlsplit(_text(claims, "iss")).netloc
     kind: PrincipalKind = "service_principal" if subject == client else "user_on_behalf"
-    return Caller(client, kind, subject, subject, host, _words(claims, "scope"), _audiences(claims))
+    return TokenCaller(client, kind, subject, subject, host, _words(claims, "scope"), _audiences(claims))
 
 
-def _oidc(claims: Claims) -> Caller:
+def _oidc(claims: Claims) -> TokenCaller:
     """Any other issuer.
 
     RFC 9068 section 2.2 makes the subject of a machine's token its client id, and Okta does so. Auth0 writes
@@ -117,7 +117,7 @@ def _oidc(claims: Claims) -> Caller:
     client, subject = clients.pop(), _text(claims, "sub")
     keycloak = "client_id" in claims and claims.get("preferred_username") == f"service-account-{client}"
     app = subject in {client, f"{client}@clients"} or keycloak
-    return Caller(
+    return TokenCaller(
         client=client,
         kind="service_principal" if app else "user_on_behalf",
         id=client if app else subject,
@@ -128,7 +128,7 @@ def _oidc(claims: Claims) -> Caller:
     )
 
 
-_READERS: dict[str, Callable[[Claims], Caller]] = {
+_READERS: dict[str, Callable[[Claims], TokenCaller]] = {
     "azure": _entra,
     "aws": _cognito,
     "databricks": _databricks,

@@ -26,9 +26,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from core.errors import IssuerError
 from core.fetch import is_loopback
-from core.identity.toml_source import TomlTables, as_list, text_of
+from core.toml_source import TomlTables, as_list, text_of
 
-__all__ = ["Issuer", "parse_issuers", "read_issuers"]
+__all__ = ["TrustedIssuer", "parse_issuers", "read_issuers"]
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+")
 
@@ -68,7 +68,7 @@ _Url = Annotated[_Text, AfterValidator(_checked_url)]
 _Urls = Annotated[tuple[_Url, ...], BeforeValidator(_frozen), Field(min_length=1)]
 
 
-class Issuer(BaseModel):
+class TrustedIssuer(BaseModel):
     """One ``[[issuer]]``: whose tokens, and which of them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -110,7 +110,7 @@ class Issuer(BaseModel):
         return self.roles or ()
 
 
-def read_issuers(setting: str, *, source: str) -> tuple[Issuer, ...]:
+def read_issuers(setting: str, *, source: str) -> tuple[TrustedIssuer, ...]:
     """The issuers that a setting lists as text, or in the file that it names.
 
     Raises:
@@ -120,7 +120,7 @@ def read_issuers(setting: str, *, source: str) -> tuple[Issuer, ...]:
     return parse_issuers(text, source=where)
 
 
-def parse_issuers(text: str, *, source: str) -> tuple[Issuer, ...]:
+def parse_issuers(text: str, *, source: str) -> tuple[TrustedIssuer, ...]:
     """The issuers that ``text`` lists; ``source`` is what errors call it, a file's name or a setting's.
 
     Raises:
@@ -128,7 +128,7 @@ def parse_issuers(text: str, *, source: str) -> tuple[Issuer, ...]:
             reason.
     """
     tables = TomlTables(text, table="issuer", source=source, what="A list of issuers", error=IssuerError)
-    issuers = tables.read(Issuer)
+    issuers = tables.read(TrustedIssuer)
     if not issuers:
         raise tables.problem(1, "there is no [[issuer]] in it, so no token could ever be accepted")
     # A token names its issuer and nothing else of what is configured here: each name must lead to one place.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from core.fetch import is_loopback
 from core.http import MCP_PATH, Request
-from core.identity.issuers import Issuer
+from core.identity.issuers import TrustedIssuer
 
 __all__ = ["ResourceMetadata", "challenge"]
 
@@ -40,7 +40,9 @@ class ResourceMetadata:
     must (RFC 9728 section 3.3), finds a wrong one out.
     """
 
-    def __init__(self, issuers: Iterable[Issuer], *, resource: str | None = None, name: str = "neo4j-m2m") -> None:
+    def __init__(
+        self, issuers: Iterable[TrustedIssuer], *, resource: str | None = None, name: str = "neo4j-m2m"
+    ) -> None:
         issuers = tuple(issuers)
         self._resource = resource
         self._name = name

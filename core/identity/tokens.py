@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import Forbidden, Unauthenticated
 from core.fetch import Fetch, fetch
-from core.identity.claims import Caller, caller_of
-from core.identity.issuers import Issuer
+from core.identity.claims import TokenCaller, caller_of
+from core.identity.issuers import TrustedIssuer
 from core.identity.jws import UnverifiedToken, read_token
 from core.identity.keysets import FRESH_SECONDS, KeySet
 from core.identity.principal import Principal
@@ -37,7 +37,7 @@ _REMEMBERED_LIMIT = 1024
 class _Accepted:
     """One issuer, as tokens name it: what is configured for it, and its keys."""
 
-    issuer: Issuer
+    issuer: TrustedIssuer
     keys: KeySet
 
 
@@ -49,7 +49,7 @@ class TokenVerifier:
     """
 
     def __init__(
-        self, issuers: Iterable[Issuer], *, fetch: Fetch = fetch, clock: Callable[[], float] = time.time
+        self, issuers: Iterable[TrustedIssuer], *, fetch: Fetch = fetch, clock: Callable[[], float] = time.time
     ) -> None:
         self._clock = clock
         self._accepted: dict[str, _Accepted] = {}
@@ -152,7 +152,7 @@ def _time(claims: dict[str, Any], name: str) -> float:
     return number
 
 
-def _admit(caller: Caller, issuer: Issuer) -> None:
+def _admit(caller: TokenCaller, issuer: TrustedIssuer) -> None:
     """Refuse whom ``issuer``'s configuration does not let in."""
     if not caller.audiences & set(issuer.audience):
         raise Unauthenticated("the token was issued for another audience than this server")

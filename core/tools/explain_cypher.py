@@ -9,9 +9,9 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
 from core.errors import NotReadOnly
-from core.graph.parameters import check_parameters, check_statement
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["EXPLAIN_CYPHER"]
 
@@ -73,7 +73,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
     call.guard.require_plannable(statement)
-    explanation = await call.graph.explain(statement, parameters, deadline=call.deadline)
+    explanation = await call.database.explain(statement, parameters, deadline=call.deadline)
     payload: dict[str, Any] = {"readable": True}
     try:
         await call.guard.require_read(statement, parameters, deadline=call.deadline, explanation=explanation)

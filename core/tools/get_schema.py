@@ -7,7 +7,7 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
-from core.graph.schema_view import DETAILS, Wanted, view
+from core.schema.view import DETAILS, Wanted, view
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
 

@@ -67,7 +67,7 @@ _EVERYTHING = Limits(rows=100_000, bytes=64 * 1024 * 1024)
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     kind: str = arguments.get("kind", "procedures")
     pattern: str = arguments.get("pattern", "").lower()
-    found = await call.graph.read(_STATEMENTS[kind], {}, limits=_EVERYTHING, deadline=call.deadline)
+    found = await call.database.read(_STATEMENTS[kind], {}, limits=_EVERYTHING, deadline=call.deadline)
     allowed = call.guard.allowed
     may_call = allowed.has_procedure if kind == "procedures" else allowed.has_function
     rows = [row for row in found.rows if pattern in row[0].lower()]

@@ -7,10 +7,10 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
-from core.graph.parameters import check_parameters, check_statement
 from core.graph.results import Limits, ReadResult
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["READ_CYPHER"]
 
@@ -75,7 +75,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     )
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
     await call.guard.require_read(statement, parameters, deadline=deadline)
-    result = await call.graph.read(statement, parameters, limits=limits, deadline=deadline)
+    result = await call.database.read(statement, parameters, limits=limits, deadline=deadline)
     payload: dict[str, Any] = {
         "columns": result.columns,
         "rows": result.rows,

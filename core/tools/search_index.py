@@ -8,12 +8,12 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
 from core.errors import InvalidArguments
-from core.graph.parameters import check_parameters
 from core.graph.results import Limits
-from core.graph.schema_entries import index_entry
-from core.graph.schema_statements import INDEXES
+from core.schema.entries import index_entry
+from core.schema.statements import INDEXES
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.values.parameters import check_parameters
 
 __all__ = ["SEARCH_INDEX"]
 
@@ -104,7 +104,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     parameters = check_parameters({"index": index["name"], "sought": sought, "limit": arguments.get("limit", 10)})
     limits = Limits(rows=_MOST, bytes=call.settings.max_bytes)
     statement = _STATEMENTS[kind, index["on"]]
-    found = await call.graph.read(statement, parameters, limits=limits, deadline=call.deadline)
+    found = await call.database.read(statement, parameters, limits=limits, deadline=call.deadline)
     payload = {
         "index": index["name"],
         "type": kind,
@@ -132,7 +132,7 @@ async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, 
     suitable = _suitable(schema["indexes"], kind)
     if not _meant(suitable, name, label):
         # Only the indexes are read anew: a wrong name must not make the whole schema be read.
-        rows = (await call.graph.read(INDEXES, {}, limits=_EVERY_INDEX, deadline=call.deadline)).rows
+        rows = (await call.database.read(INDEXES, {}, limits=_EVERY_INDEX, deadline=call.deadline)).rows
         suitable = _suitable([index_entry(row) for row in rows], kind)
     meant = _meant(suitable, name, label)
     if len(meant) == 1:

@@ -7,10 +7,10 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
-from core.graph.parameters import check_parameters, check_statement
 from core.graph.results import Limits
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["WRITE_CYPHER"]
 
@@ -63,7 +63,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     parameters = check_parameters(arguments.get("params", {}))
     limits = Limits(rows=settings.max_rows, bytes=settings.max_bytes)
     await call.guard.require_data_only(statement, parameters, deadline=call.deadline)
-    result = await call.graph.write(statement, parameters, limits=limits, deadline=call.deadline)
+    result = await call.database.write(statement, parameters, limits=limits, deadline=call.deadline)
     payload = {
         "counters": result.counters,
         "columns": result.columns,

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
-from local.embedded import EmbeddedNeo4j
-from tests.local.tcp_proxy import TcpProxy
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.neo4j import EmbeddedNeo4j
+from tests.support.tcp_proxy import TcpProxy
 
 
 @pytest.fixture(scope="module")

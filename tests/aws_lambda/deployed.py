@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from local.aws.environment import Function
-from local.aws.events import event_of
-from local.aws.secrets_manager import RunningSecretsManager
-from local.aws.sigv4 import SignedRequest
-from local.embedded import EmbeddedNeo4j
+from local.emulators.aws.environment import Function
+from local.emulators.aws.events import event_of
+from local.emulators.aws.secrets_manager import RunningSecretsManager
+from local.emulators.aws.sigv4 import SignedRequest
+from local.neo4j import EmbeddedNeo4j
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"
 IAM = {
@@ -62,7 +62,7 @@ def environ_of(store: RunningSecretsManager, secret: str, *actions: str) -> dict
 
 
 class Lambda:
-    """One function, with environments as `local.aws.environment` begins them."""
+    """One function, with environments as `local.emulators.aws.environment` begins them."""
 
     def __init__(self, environ: dict[str, str], *, handler: str = "aws_lambda.app.handler", **options: Any) -> None:
         self.function = Function(handler, environ, arn=ARN, **{"timeout": 20.0, "freeze": True, **options})

@@ -9,7 +9,7 @@ from typing import Any
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
 from aws_lambda.app import handler
-from local.aws.runtime import LambdaContext
+from local.emulators.aws.runtime import LambdaContext
 from tests.aws_lambda.deployed import ARN, KNOWN_SEED, event, message
 
 __all__ = ["handler"]

@@ -20,8 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from local.aws.environment import Function
-from tests.canaries import WATCH
+from local.emulators.aws.environment import Function
+from tests.support.canaries import WATCH
 
 PREFIX = "/2018-06-01/runtime"
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"

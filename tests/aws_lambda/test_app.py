@@ -16,9 +16,9 @@ from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
 
 from aws_lambda.signer import SigV4Auth
-from local.aws.emulate import AwsPlatform, platform
 from local.console import Console
-from local.embedded import EmbeddedNeo4j
+from local.emulators.aws.emulate import AwsPlatform, platform
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.aws_lambda.deployed import Lambda, environ_of, event, message, secret_of
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from local.aws.environment import Function
+from local.emulators.aws.environment import Function
 from tests.aws_lambda.deployed import ARN
 
 UNASKED = frozenset(

@@ -16,14 +16,14 @@ import pytest
 from botocore.credentials import Credentials
 
 from aws_lambda.signer import SigV4Auth
-from local.aws.account import Account, Role, invoke_statements
-from local.aws.function_url import FunctionUrl
-from local.aws.secrets_manager import RunningSecretsManager
-from local.embedded import EmbeddedNeo4j
-from local.loopback_server import served
+from local.emulators.aws.account import Account, Role, invoke_statements
+from local.emulators.aws.function_url import FunctionUrl
+from local.emulators.aws.secrets_manager import RunningSecretsManager
+from local.emulators.loopback_server import served
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import ARN, Lambda, environ_of, event, message, result, secret_of
-from tests.canaries import WATCH
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.canaries import WATCH
+from tests.support.tcp_proxy import TcpProxy
 
 SECRET = "neo4j/environments"
 SLOW = "UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"

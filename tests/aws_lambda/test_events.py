@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.aws_lambda.deployed import Lambda
-from tests.canaries import WATCH
+from tests.support.canaries import WATCH
 
 EVENTS = Path(__file__).parents[1] / "events" / "aws"
 ROLE = "arn:aws:iam::123456789012:role"

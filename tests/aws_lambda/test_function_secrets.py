@@ -14,13 +14,13 @@ import neo4j
 import pytest
 from pydantic import SecretStr
 
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
-from local.embedded import EmbeddedNeo4j
-from local.loopback_server import served
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.emulators.loopback_server import served
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import Lambda, environ_of, message, secret_of
 from tests.aws_lambda.fronts import StoreFront
-from tests.canaries import WATCH
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.canaries import WATCH
+from tests.support.tcp_proxy import TcpProxy
 
 CANARY = "canary-lambda-rotation-4b1e"
 SECRET = "neo4j/agent"

@@ -19,7 +19,7 @@ from cfnlint.config import ManualArgs
 
 from aws_lambda.gateway_schema import cloudformation, reduced, tool_definitions
 from core.tools import ALL_TOOLS
-from local.embedded import EmbeddedNeo4j
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import Lambda
 
 REGION = "eu-central-1"

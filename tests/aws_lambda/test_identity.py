@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from aws_lambda.identity import iam_caller, principal_of
+from core.access.policy import parse_policy
 from core.http import Request, Response
-from core.identity.policy import parse_policy
 from core.identity.principal import Principal
 
 ROLE = {
@@ -89,6 +89,6 @@ def test_what_does_not_describe_a_caller_is_nobody(changed: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("facts", [{}, {"iam": None}, {"iam": "arn"}, {"iam": {}}, {"lambda": ROLE}])
 async def test_without_a_verified_caller_nobody_enters(facts: dict[str, Any]) -> None:
-    answer = await iam_caller(Request("POST", "/mcp", (("iam", "x"),), b"", "r", facts=facts))
+    answer = await iam_caller(Request("POST", "/mcp", (("iam", "x"),), b"", "r", platform_claims=facts))
     assert isinstance(answer, Response)
     assert answer.status == 401

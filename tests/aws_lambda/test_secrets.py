@@ -17,8 +17,8 @@ from core.credentials.secret_store import (
     SecretThrottled,
     SecretUnreachable,
 )
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
-from local.loopback_server import served
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.emulators.loopback_server import served
 
 CANARY = "canary-aws-secret-61fe"
 REGION = "eu-central-1"

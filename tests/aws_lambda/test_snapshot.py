@@ -12,13 +12,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-from local.aws.secrets_manager import RunningSecretsManager
-from local.embedded import EmbeddedNeo4j
-from local.loopback_server import served
+from local.emulators.aws.secrets_manager import RunningSecretsManager
+from local.emulators.loopback_server import served
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda import runtime_api
 from tests.aws_lambda.deployed import KNOWN_SEED, event, message, result, secret_of
 from tests.aws_lambda.fronts import ContainerCredentials, StoreFront
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 TOKEN = "canary-container-token-5d21"
 READ = "secretsmanager:GetSecretValue"

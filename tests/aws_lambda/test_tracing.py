@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
-from local.embedded import EmbeddedNeo4j
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda import runtime_api
 from tests.aws_lambda.deployed import IAM, Lambda, environ_of, event, message, result, secret_of
-from tests.canaries import WATCH
+from tests.support.canaries import WATCH
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"

@@ -22,10 +22,10 @@ from typing import Any
 
 import httpx2
 
-from local.aws.events import event_of, http_response
-from local.aws.sigv4 import SignedRequest
+from local.emulators.aws.events import event_of, http_response
+from local.emulators.aws.sigv4 import SignedRequest
 from tests.aws_lambda.deployed import IAM
-from tests.canaries import WATCH
+from tests.support.canaries import WATCH
 
 ROOT = Path(__file__).parent.parent.parent
 INVOCATIONS = "/2015-03-31/functions/function/invocations"

@@ -14,11 +14,11 @@ import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from local.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
-from local.embedded import EmbeddedNeo4j
+from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
+from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import environ_of, event, message, result, secret_of
 from tests.aws_rie.emulator import Emulator, ThroughEmulator, binary, running
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 SECRET = "neo4j/agent"
 

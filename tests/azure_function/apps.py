@@ -13,11 +13,11 @@ from typing import Any
 
 import httpx2
 
-from local.azure.emulate import Subscription
-from local.azure.functions_host import FunctionsHost, HostKeys
-from local.azure.worker_process import Worker
-from local.loopback_server import served
-from tests.canaries import WATCH
+from local.emulators.azure.emulate import Subscription
+from local.emulators.azure.functions_host import FunctionsHost, HostKeys
+from local.emulators.azure.worker_process import Worker
+from local.emulators.loopback_server import served
+from tests.support.canaries import WATCH
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from local.azure.emulate import Subscription, subscription
-from local.embedded import EmbeddedNeo4j
+from local.emulators.azure.emulate import Subscription, subscription
+from local.neo4j import EmbeddedNeo4j
 from tests.azure_function.apps import App, function_app
 
 SECRET = "neo4j-agent"

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from core.identity.api_keys import NewKey, new_key
 from core.identity.key_ring import ApiKey, KeyRing, render_key_ring
-from local.azure.emulate import AzurePlatform, Subscription, platform
 from local.console import Console
-from local.embedded import EmbeddedNeo4j
+from local.emulators.azure.emulate import AzurePlatform, Subscription, platform
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.azure_function.apps import App, call, function_app, loading_error
 from tests.azure_function.conftest import SECRET

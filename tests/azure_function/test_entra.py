@@ -12,9 +12,9 @@ import httpx2
 import jwt
 import pytest
 
-from local.azure.emulate import Subscription, subscription
-from local.azure.tenant import AUDIENCE, VAULT_RESOURCE, Tenant
-from local.issuer import Client, Resource
+from local.emulators.azure.emulate import Subscription, subscription
+from local.emulators.azure.tenant import AUDIENCE, VAULT_RESOURCE, Tenant
+from local.emulators.issuer import Client, Resource
 from tests.azure_function.apps import App, function_app
 
 

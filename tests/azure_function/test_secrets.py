@@ -19,9 +19,9 @@ from core.credentials.secret_store import (
 )
 from core.credentials.sources import load_secret
 from core.errors import TokenRefused, TokenUnavailable
-from local.azure.emulate import Subscription, subscription
-from local.azure.tenant import AUDIENCE, VAULT_RESOURCE
-from local.issuer import Trouble
+from local.emulators.azure.emulate import Subscription, subscription
+from local.emulators.azure.tenant import AUDIENCE, VAULT_RESOURCE
+from local.emulators.issuer import Trouble
 
 CANARY = "canary-key-vault-9d02"
 

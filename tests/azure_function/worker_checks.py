@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from local.azure.emulate import Subscription
+from local.emulators.azure.emulate import Subscription
 from tests.azure_function.apps import PING, call
 from tests.azure_function.conftest import SECRET
 from tests.azure_function.test_package import ROOT, TRACKED, shipped_by_core_tools
-from tests.canaries import WATCH
+from tests.support.canaries import WATCH
 
 PYTHON = ROOT / ".venv-azure/bin/python"
 DRIVER = Path(__file__).parent / "real_worker.py"

@@ -16,14 +16,14 @@ import uvicorn
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, EmbeddedResource, TextContent, TextResourceContents
 
+from cli.access import local_principal
+from cli.serve import LOOPBACK_NAMES
+from core.application import Application
 from core.asgi import AsgiApp
 from core.call import Call
 from core.errors import StatementError
-from core.http import Application
 from core.settings import Settings
 from core.tools.declaration import ToolDeclaration
-from local.access import local_principal
-from local.serve import LOOPBACK_NAMES
 from tests.core.fixture_tools import granting, tool
 
 SCHEMA_2020_12: dict[str, Any] = {

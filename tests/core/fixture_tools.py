@@ -8,9 +8,9 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 
+from core.access.grant import Grant, GrantFor
 from core.call import Call
 from core.errors import StatementError
-from core.identity.grant import Grant, GrantFor
 from core.tools.answer import success
 from core.tools.declaration import Handler, ToolDeclaration
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from core.asgi import AsgiApp, Scope, Told
-from core.http import Application
+from core.application import Application
+from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.identity.principal import LOCAL_PRINCIPAL
 from core.settings import Settings
 from tests.core.fixture_tools import granting, tool
-from tests.core.test_http import JSON, anybody, application, legacy
+from tests.core.test_application import JSON, anybody, application, legacy
 
 
 def scope(method: str = "POST", path: str = "/mcp", headers: Iterable[tuple[str, str]] = JSON) -> dict[str, Any]:
@@ -78,9 +78,9 @@ async def test_the_platform_is_heard_when_a_request_arrives_not_when_it_is_whole
     client = Client(json.dumps(legacy("ping")).encode())
     read: list[int] = []
 
-    def told(scope: Scope) -> Told:
+    def told(scope: Scope) -> PlatformRequest:
         read.append(client.asked)
-        return Told("arrived")
+        return PlatformRequest("arrived")
 
     await AsgiApp(application(), told)(scope(), client.receive, client.send)
     assert (client.status, read) == (200, [0])

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from core.access.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.application import Application
 from core.audit import AUDIT_LOGGER, AuditTrail
-from core.http import Application, Request, Response, plain
-from core.identity.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.http import Request, Response, plain
 from core.identity.principal import Principal
 from core.settings import Settings
 from tests.core.fixture_tools import tool

@@ -7,8 +7,9 @@ from typing import Any
 import neo4j
 import pytest
 
-from core.http import Application, Request
-from core.identity.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.access.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.application import Application
+from core.http import Request
 from core.identity.principal import Principal
 from core.origin import Origin, asked_by, current_origin
 from core.settings import Settings

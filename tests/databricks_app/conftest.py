@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from databricks_app.workspace import Workspace as Told
-from local.databricks.api import WorkspaceApp, running_workspace
-from local.databricks.workspace import Workspace
-from local.issuer import Client, User
+from databricks_app.workspace import Workspace
+from local.emulators.databricks.api import WorkspaceApp, running_workspace
+from local.emulators.databricks.workspace import EmulatedWorkspace
+from local.emulators.issuer import Client, User
 
 AGENT = Client("5d3a8a4e-9d39-4a0a-8f6b-4a8f6a9c1d01", "canary-agents-secret", scopes=frozenset({"all-apis"}))
 INTRUDER = Client("5d3a8a4e-9d39-4a0a-8f6b-4a8f6a9c1d02", "canary-intruders-secret", scopes=frozenset({"all-apis"}))
@@ -22,15 +22,15 @@ ID = "1234567890123456"
 
 @pytest.fixture
 def served() -> Iterator[WorkspaceApp]:
-    with running_workspace(Workspace([AGENT, INTRUDER, APP], [ADA, BOB], id=ID)) as app:
+    with running_workspace(EmulatedWorkspace([AGENT, INTRUDER, APP], [ADA, BOB], id=ID)) as app:
         yield app
 
 
 @pytest.fixture
-def workspace(served: WorkspaceApp) -> Workspace:
+def workspace(served: WorkspaceApp) -> EmulatedWorkspace:
     return served.workspace
 
 
 @pytest.fixture
-def told(workspace: Workspace) -> Told:
-    return Told(workspace.url, ID, APP.id, SecretStr(APP.secret or ""))
+def told(workspace: EmulatedWorkspace) -> Workspace:
+    return Workspace(workspace.url, ID, APP.id, SecretStr(APP.secret or ""))

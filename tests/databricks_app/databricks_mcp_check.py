@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from local.console import Console
-from local.databricks.emulate import platform
+from local.emulators.databricks.emulate import platform
 from local.settings import LocalSettings
 
 CLIENT = """

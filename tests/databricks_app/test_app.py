@@ -22,15 +22,15 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from local.console import Console
-from local.databricks.app_process import AppProcess
-from local.databricks.apps_proxy import AppsProxy
-from local.databricks.emulate import DatabricksPlatform, platform
-from local.embedded import EmbeddedNeo4j
-from local.issuer import User
-from local.loopback_server import served
+from local.emulators.databricks.app_process import AppProcess
+from local.emulators.databricks.apps_proxy import AppsProxy
+from local.emulators.databricks.emulate import DatabricksPlatform, platform
+from local.emulators.issuer import User
+from local.emulators.loopback_server import served
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
-from tests.canaries import WATCH
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.canaries import WATCH
+from tests.support.tcp_proxy import TcpProxy
 
 CANARY = "canary-app-password-19bc"
 ADA = User("ada@example.com", "", scopes=frozenset({"sql"}))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from databricks_app.settings import DatabricksSettings
-from local.databricks.snapshot import lay_out
+from databricks_app.snapshot import lay_out
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "databricks.yml").read_text()
@@ -84,7 +84,12 @@ def test_what_is_laid_out_goes_up_and_the_folder_is_there_before(tmp_path: Path)
     )
     assert ended.returncode == 0, ended.stderr
     laid_out = {path.relative_to(tmp_path / "source") for path in (tmp_path / "source").rglob("*") if path.is_file()}
-    assert {Path("app.yaml"), Path("requirements.txt"), Path("core/http.py"), Path("databricks_app/app.py")} <= laid_out
+    assert {
+        Path("app.yaml"),
+        Path("requirements.txt"),
+        Path("core/application.py"),
+        Path("databricks_app/app.py"),
+    } <= laid_out
     assert laid_out == set(lay_out(tmp_path / "again"))
     assert {path.parts[0] for path in laid_out} == {"app.yaml", "requirements.txt", "core", "databricks_app"}
     assert all((tmp_path / "source" / path).stat().st_size < 10_000_000 for path in laid_out)
@@ -103,7 +108,7 @@ def test_laying_out_anew_leaves_nothing_of_before_and_spares_what_is_none_of_it(
         lay_out(folder)
     assert (folder / "app.yaml").exists()
     refused = subprocess.run(
-        [sys.executable, "-m", "local.databricks.snapshot", str(folder)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "databricks_app.snapshot", str(folder)], cwd=ROOT, capture_output=True, text=True
     )
     assert (refused.returncode, "thesis" in refused.stderr) == (1, True)
 

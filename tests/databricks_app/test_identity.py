@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import pytest
 
+from core.access.grant import READING_TOOLS, Grant, read_only
+from core.access.policy import parse_policy
+from core.from_settings import token_door
 from core.http import Request, Response
-from core.identity.configured import token_door
-from core.identity.grant import READING_TOOLS, Grant, read_only
-from core.identity.policy import parse_policy
 from core.identity.principal import Principal
 from core.settings import Settings
 from databricks_app.identity import AppDoor, capped, subject_token
 from databricks_app.pats import PatVerifier
-from databricks_app.workspace import Workspace as Told
-from local.databricks.api import WorkspaceApp
-from local.databricks.workspace import Workspace
-from local.issuer import Issuer, Resource, running_issuer
+from databricks_app.workspace import Workspace
+from local.emulators.databricks.api import WorkspaceApp
+from local.emulators.databricks.workspace import EmulatedWorkspace
+from local.emulators.issuer import Issuer, Resource, running_issuer
 from tests.databricks_app.conftest import ADA, AGENT, BOB, ID, INTRUDER
 
 Door = Callable[..., AppDoor]
@@ -25,7 +25,7 @@ USER, TOKEN = "x-forwarded-user", "x-forwarded-access-token"
 
 
 @pytest.fixture
-def door(told: Told) -> Door:
+def door(told: Workspace) -> Door:
     def made(*, pats: bool = False, forwarded: bool = False) -> AppDoor:
         verifier = PatVerifier(told.host) if pats else None
         return AppDoor(token_door(Settings(issuers=told.issuers())), verifier, forwarded=forwarded)
@@ -55,7 +55,7 @@ async def proved(door: AppDoor, *headers: tuple[str, str]) -> Principal:
     return answer
 
 
-async def test_service_principals_and_users_are_told_apart(door: Door, workspace: Workspace) -> None:
+async def test_service_principals_and_users_are_told_apart(door: Door, workspace: EmulatedWorkspace) -> None:
     machine = await proved(door(), bearer(workspace.issuer.token(AGENT.id)))
     assert (machine.platform, machine.kind, machine.id) == ("databricks", "service_principal", AGENT.id)
     assert machine.proved_by == "token of workspace"
@@ -63,7 +63,9 @@ async def test_service_principals_and_users_are_told_apart(door: Door, workspace
     assert (person.kind, person.id, person.roles) == ("user_on_behalf", ADA.name, {"sql"})
 
 
-async def test_a_forwarded_token_proves_the_user_on_whose_behalf_the_app_acts(door: Door, workspace: Workspace) -> None:
+async def test_a_forwarded_token_proves_the_user_on_whose_behalf_the_app_acts(
+    door: Door, workspace: EmulatedWorkspace
+) -> None:
     token = workspace.issuer.user_token("5d3a8a4e-9d39-4a0a-8f6b-4a8f6a9c1d03", ADA.name)
     person = await proved(door(), (TOKEN, token))
     assert (person.kind, person.id) == ("user_on_behalf", ADA.name)
@@ -73,7 +75,7 @@ async def test_a_forwarded_token_proves_the_user_on_whose_behalf_the_app_acts(do
 
 
 async def test_two_tokens_of_one_principal_are_one_caller_and_the_forwarded_one_counts(
-    door: Door, workspace: Workspace
+    door: Door, workspace: EmulatedWorkspace
 ) -> None:
     own = workspace.issuer.user_token(AGENT.id, ADA.name, scope="all-apis")
     forwarded = workspace.issuer.user_token("5d3a8a4e-9d39-4a0a-8f6b-4a8f6a9c1d03", ADA.name)
@@ -84,7 +86,7 @@ async def test_two_tokens_of_one_principal_are_one_caller_and_the_forwarded_one_
     assert found.get_secret_value() == forwarded
 
 
-async def test_nobody_acts_for_another_by_adding_that_ones_token(door: Door, workspace: Workspace) -> None:
+async def test_nobody_acts_for_another_by_adding_that_ones_token(door: Door, workspace: EmulatedWorkspace) -> None:
     issuer = workspace.issuer
     agent, intruder = issuer.token(AGENT.id), issuer.token(INTRUDER.id)
     ada, bob = (issuer.user_token(AGENT.id, user.name) for user in (ADA, BOB))
@@ -93,7 +95,7 @@ async def test_nobody_acts_for_another_by_adding_that_ones_token(door: Door, wor
 
 
 async def test_a_token_that_does_not_hold_is_refused_whatever_else_the_request_carries(
-    door: Door, workspace: Workspace
+    door: Door, workspace: EmulatedWorkspace
 ) -> None:
     good = workspace.issuer.token(AGENT.id)
     open_door = door(pats=True, forwarded=True)
@@ -118,7 +120,7 @@ async def test_a_token_that_does_not_hold_is_refused_whatever_else_the_request_c
             await refused(open_door, bearer(token), (TOKEN, good), name)
 
 
-async def test_a_header_with_a_credential_comes_once(door: Door, workspace: Workspace) -> None:
+async def test_a_header_with_a_credential_comes_once(door: Door, workspace: EmulatedWorkspace) -> None:
     good = workspace.issuer.token(AGENT.id)
     for headers in (
         [bearer(good), bearer(good)],
@@ -131,7 +133,9 @@ async def test_a_header_with_a_credential_comes_once(door: Door, workspace: Work
         await refused(door(forwarded=True), *headers)
 
 
-async def test_names_that_are_forwarded_change_nothing_for_who_has_a_token(door: Door, workspace: Workspace) -> None:
+async def test_names_that_are_forwarded_change_nothing_for_who_has_a_token(
+    door: Door, workspace: EmulatedWorkspace
+) -> None:
     token = bearer(workspace.issuer.token(INTRUDER.id))
     alone = await proved(door(forwarded=True), token)
     for names in (
@@ -191,7 +195,7 @@ def test_a_forwarded_name_reads_at_the_most_whatever_the_policy_says() -> None:
     assert default.tools == READING_TOOLS
 
 
-async def test_the_metadata_name_the_host_that_was_called_and_the_workspace(door: Door, told: Told) -> None:
+async def test_the_metadata_name_the_host_that_was_called_and_the_workspace(door: Door, told: Workspace) -> None:
     addressed = ("x-forwarded-host", "mcp-neo4j-1.aws.databricksapps.com")
     said = request(addressed, method="GET", path="/.well-known/oauth-protected-resource/mcp")
     answer = await door().authenticate(said)
@@ -206,7 +210,9 @@ async def test_the_metadata_name_the_host_that_was_called_and_the_workspace(door
     assert "http://127.0.0.1:8000/" in twice.headers["www-authenticate"]
 
 
-async def test_a_personal_access_token_proves_whom_the_workspace_names(door: Door, workspace: Workspace) -> None:
+async def test_a_personal_access_token_proves_whom_the_workspace_names(
+    door: Door, workspace: EmulatedWorkspace
+) -> None:
     machine, person = workspace.issue_pat(AGENT.id), workspace.issue_pat(ADA.name)
     found = await proved(door(pats=True), bearer(machine.get_secret_value()))
     by_token = await proved(door(pats=True), bearer(workspace.issuer.token(AGENT.id)))
@@ -220,7 +226,7 @@ async def test_a_personal_access_token_proves_whom_the_workspace_names(door: Doo
 
 
 async def test_personal_access_tokens_are_refused_without_the_setting_and_nobody_is_asked(
-    door: Door, served: WorkspaceApp, workspace: Workspace
+    door: Door, served: WorkspaceApp, workspace: EmulatedWorkspace
 ) -> None:
     pat = workspace.issue_pat(AGENT.id).get_secret_value()
     assert "not accepted here" in await refused(door(forwarded=True), bearer(pat), (USER, "1@2"))

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from core.errors import IssuerUnavailable, Unauthenticated
 from databricks_app.pats import PatVerifier
-from local.databricks.api import WorkspaceApp
-from local.loopback_server import served as serve
+from local.emulators.databricks.api import WorkspaceApp
+from local.emulators.loopback_server import served as serve
 from tests.databricks_app.conftest import ADA, AGENT
 
 CANARY = "dapi" + "canary-pat-31d7-a0b1c2d3e4f5"

@@ -21,17 +21,17 @@ from core.credentials.secret_store import (
 )
 from core.credentials.sources import load_secret
 from databricks_app.secrets import SecretScopes
-from databricks_app.workspace import Workspace as Told
-from local.databricks.api import WorkspaceApp
-from local.databricks.workspace import Workspace
-from local.loopback_server import served as serve
+from databricks_app.workspace import Workspace
+from local.emulators.databricks.api import WorkspaceApp
+from local.emulators.databricks.workspace import EmulatedWorkspace
+from local.emulators.loopback_server import served as serve
 from tests.databricks_app.conftest import AGENT, APP, ID
 
 CANARY = "canary-scope-secret-88af"
 
 
 @pytest.fixture
-def scope(workspace: Workspace) -> Workspace:
+def scope(workspace: EmulatedWorkspace) -> EmulatedWorkspace:
     workspace.create_scope("neo4j", AGENT.id)
     workspace.put_secret("neo4j", "credential", CANARY.encode())
     workspace.permit("neo4j", APP.id, "READ")
@@ -39,7 +39,7 @@ def scope(workspace: Workspace) -> Workspace:
 
 
 async def test_a_secret_is_read_with_the_apps_own_identity_and_each_time_anew(
-    scope: Workspace, served: WorkspaceApp, told: Told
+    scope: EmulatedWorkspace, served: WorkspaceApp, told: Workspace
 ) -> None:
     store = SecretScopes(told)
     first = await store.fetch("neo4j/credential")
@@ -55,13 +55,13 @@ async def test_a_secret_is_read_with_the_apps_own_identity_and_each_time_anew(
     assert CANARY not in repr(first) + repr(store) + first.version
 
 
-async def test_a_version_tells_nobody_the_value(scope: Workspace, told: Told) -> None:
+async def test_a_version_tells_nobody_the_value(scope: EmulatedWorkspace, told: Workspace) -> None:
     versions = {(await SecretScopes(told).fetch("neo4j/credential")).version for _ in range(2)}
     assert len(versions) == 2
 
 
 async def test_what_the_app_resource_held_at_the_start_is_good_for_one_fetch(
-    scope: Workspace, served: WorkspaceApp, told: Told
+    scope: EmulatedWorkspace, served: WorkspaceApp, told: Workspace
 ) -> None:
     store = SecretScopes(told, first_name="neo4j/credential", first=SecretStr(CANARY))
     first = await store.fetch("neo4j/credential")
@@ -71,7 +71,7 @@ async def test_what_the_app_resource_held_at_the_start_is_good_for_one_fetch(
     assert (second.text, second.version) == (first.text, first.version)
 
 
-async def test_a_credential_may_stand_in_three_keys(scope: Workspace, told: Told) -> None:
+async def test_a_credential_may_stand_in_three_keys(scope: EmulatedWorkspace, told: Workspace) -> None:
     for key, value in {"uri": "neo4j+s://db", "username": "agent", "password": CANARY}.items():
         scope.put_secret("neo4j", key, value.encode())
     store = SecretScopes(told)
@@ -85,7 +85,7 @@ async def test_a_credential_may_stand_in_three_keys(scope: Workspace, told: Told
         await store.fetch("neo4j")
 
 
-async def test_what_is_missing_forbidden_or_no_text_is_told(scope: Workspace, told: Told) -> None:
+async def test_what_is_missing_forbidden_or_no_text_is_told(scope: EmulatedWorkspace, told: Workspace) -> None:
     store = SecretScopes(told)
     with pytest.raises(SecretNotFound, match="no scope elsewhere"):
         await store.fetch("elsewhere/credential")
@@ -102,17 +102,17 @@ async def test_what_is_missing_forbidden_or_no_text_is_told(scope: Workspace, to
     assert (await store.fetch("private/credential")).text.get_secret_value() == CANARY
 
 
-async def test_an_app_that_the_workspace_does_not_accept_is_told(scope: Workspace) -> None:
-    wrong = Told(scope.url, ID, APP.id, SecretStr("canary-wrong-secret"))
+async def test_an_app_that_the_workspace_does_not_accept_is_told(scope: EmulatedWorkspace) -> None:
+    wrong = Workspace(scope.url, ID, APP.id, SecretStr("canary-wrong-secret"))
     with pytest.raises(SecretDenied, match="does not accept"):
         await SecretScopes(wrong).fetch("neo4j/credential")
-    gone = Told(scope.url, ID, "5d3a8a4e-0000-0000-0000-000000000000", SecretStr("canary-wrong-secret"))
+    gone = Workspace(scope.url, ID, "5d3a8a4e-0000-0000-0000-000000000000", SecretStr("canary-wrong-secret"))
     with pytest.raises(SecretDenied):
         await SecretScopes(gone).fetch("neo4j/credential")
 
 
 async def test_a_workspace_that_is_asked_too_often_is_told_and_a_short_trouble_is_waited_out(
-    scope: Workspace, served: WorkspaceApp, told: Told
+    scope: EmulatedWorkspace, served: WorkspaceApp, told: Workspace
 ) -> None:
     store = SecretScopes(told)
     served.failures += [429]
@@ -130,7 +130,7 @@ async def test_a_workspace_that_is_asked_too_often_is_told_and_a_short_trouble_i
 
 
 async def test_a_workspace_that_is_away_is_told_in_time() -> None:
-    away = SecretScopes(Told("http://127.0.0.1:9", ID, APP.id, SecretStr("canary-apps-secret")))
+    away = SecretScopes(Workspace("http://127.0.0.1:9", ID, APP.id, SecretStr("canary-apps-secret")))
     begun = time.monotonic()
     with pytest.raises(SecretUnreachable):
         await load_secret(away, "neo4j/credential")
@@ -156,7 +156,7 @@ async def test_a_workspace_that_hangs_costs_few_threads_and_no_other_call(monkey
     monkeypatch.setattr("core.credentials.sources._FETCH_SECONDS", 0.2)
     hanging = Hanging()
     with serve(hanging, name="a workspace") as url:
-        store = SecretScopes(Told(url, ID, APP.id, SecretStr("canary-apps-secret")))
+        store = SecretScopes(Workspace(url, ID, APP.id, SecretStr("canary-apps-secret")))
         for _ in range(8):
             with pytest.raises(SecretUnreachable):
                 await load_secret(store, "neo4j/credential")
@@ -180,11 +180,11 @@ async def test_nothing_that_the_workspace_says_is_quoted(caplog: pytest.LogCaptu
         caplog.at_level(logging.INFO),
         pytest.raises(SecretError) as caught,
     ):
-        await SecretScopes(Told(url, ID, APP.id, SecretStr("canary-apps-secret"))).fetch("neo4j/credential")
+        await SecretScopes(Workspace(url, ID, APP.id, SecretStr("canary-apps-secret"))).fetch("neo4j/credential")
     assert CANARY not in str(caught.value) + caplog.text
 
 
-async def test_the_unmodified_sdk_keeps_secrets_in_the_workspace_by_its_rules(scope: Workspace) -> None:
+async def test_the_unmodified_sdk_keeps_secrets_in_the_workspace_by_its_rules(scope: EmulatedWorkspace) -> None:
     def run() -> None:
         agent = WorkspaceClient(host=scope.url, client_id=AGENT.id, client_secret=AGENT.secret, auth_type="oauth-m2m")
         agent.secrets.create_scope("team")

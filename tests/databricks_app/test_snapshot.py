@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from databricks_app.snapshot import lay_out
 from local.console import Console
-from local.databricks.app_process import AppProcess
-from local.databricks.emulate import platform
-from local.databricks.snapshot import lay_out
-from local.embedded import EmbeddedNeo4j
+from local.emulators.databricks.app_process import AppProcess
+from local.emulators.databricks.emulate import platform
+from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
-from tests.canaries import WATCH
+from tests.support.canaries import WATCH
 
 ELSEWHERE = ("local", "aws_lambda", "boto3", "azure", "moto", "pytest")
 

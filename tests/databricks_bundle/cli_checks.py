@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from local.databricks.snapshot import lay_out
-from local.databricks.workspace import Workspace
-from local.issuer import Client
-from local.loopback_server import served
+from databricks_app.snapshot import lay_out
+from local.emulators.databricks.workspace import EmulatedWorkspace
+from local.emulators.issuer import Client
+from local.emulators.loopback_server import served
 from tests.databricks_bundle.workspace import BundleWorkspace
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ def checkout(tmp_path: Path) -> Path:
 @pytest.fixture
 def deployer(checkout: Path, tmp_path: Path) -> Iterator[Deployer]:
     somebody, agent = service_principal("deployer"), service_principal("agent")
-    workspace = Workspace([somebody, agent], (), id="1234567890123456")
+    workspace = EmulatedWorkspace([somebody, agent], (), id="1234567890123456")
     app = BundleWorkspace(workspace)
     with served(app, name="the workspace", bound=lambda url: setattr(workspace.issuer, "url", url)) as url:
         environ = {

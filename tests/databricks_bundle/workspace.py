@@ -10,9 +10,9 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from local.databricks.api import WorkspaceApp
-from local.databricks.workspace import ApiError, Workspace
-from local.http_front import Answer, Receive, Scope, body_of, header_values, json_answer
+from local.emulators.databricks.api import WorkspaceApp
+from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
+from local.emulators.http_front import Answer, Receive, Scope, body_of, header_values, json_answer
 
 _LARGEST = 1 << 24
 _BYTES = [("content-type", "application/octet-stream")]
@@ -25,7 +25,7 @@ _PERMISSIONS = "/api/2.0/permissions/"
 class BundleWorkspace(WorkspaceApp):
     """``files`` has what was uploaded, by path, ``apps`` what was made, ``permissions`` what was set, by object."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: EmulatedWorkspace) -> None:
         super().__init__(workspace)
         self.files: dict[str, bytes] = {}
         self.folders = {"/Workspace"}

@@ -13,9 +13,9 @@ import pytest
 from lark.exceptions import LarkError
 
 from azure_function.settings import AzureSettings
+from core.access.policy import read_policy
 from core.errors import IssuerError
-from core.identity.issuers import Issuer, read_issuers
-from core.identity.policy import read_policy
+from core.identity.issuers import TrustedIssuer, read_issuers
 from core.identity.principal import Principal, PrincipalKind
 from tests.infra.bicep_source import Source, body_of
 
@@ -376,7 +376,7 @@ def issuers_text(client_ids: list[str], roles: list[str]) -> str:
 def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> None:
     roles = MAIN.part("parameters")["requiredRoles"]["default"]
     (issuer,) = read_issuers(issuers_text(["agent", "project"], roles), source="NEO4J_M2M_ISSUERS")
-    assert issuer == Issuer(
+    assert issuer == TrustedIssuer(
         name="entra",
         platform="azure",
         issuer=(f"https://login.microsoftonline.com/{TENANT}/v2.0", f"https://sts.windows.net/{TENANT}/"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.access.policy import parse_policy
 from core.errors import IssuerError
 from core.identity.issuers import parse_issuers
-from core.identity.policy import parse_policy
 from tests.infra.bicep_source import Source
 
 ROOT = Path(__file__).parents[2]

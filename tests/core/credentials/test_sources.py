@@ -17,7 +17,7 @@ from core.credentials.secret_store import (
     SecretNotFound,
     SecretUnreachable,
 )
-from core.credentials.sources import Credentials, Known
+from core.credentials.sources import Credentials, CredentialVersion
 from core.deadline import Deadline
 from core.errors import SettingsError
 from core.settings import Settings
@@ -53,7 +53,7 @@ def secret(password: str = CANARY, **more: str) -> str:
     return json.dumps({"uri": "bolt://db", "username": "agent", "password": password, **more})
 
 
-def password_of(known: Known) -> str:
+def password_of(known: CredentialVersion) -> str:
     assert isinstance(known.credential.login, PasswordLogin)
     return known.credential.login.password.get_secret_value()
 

@@ -11,8 +11,7 @@ from pydantic import SecretStr
 from core.credentials.credential import ClientCredentials, OnBehalfOf
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
 from core.errors import TokenRefused, TokenUnavailable
-from local.issuer import Client, Resource, RunningIssuer, User, running_issuer
-from local.issuer import Issuer as LocalIssuer
+from local.emulators.issuer import Client, Issuer, Resource, RunningIssuer, User, running_issuer
 
 SECRET = "canary-client-secret-77b1 +%/"
 ALICE = User("alice", "p", "oid-alice", frozenset({"read"}))
@@ -23,9 +22,7 @@ SERVES = frozenset({"guid-mcp", "api://mcp"})
 def running(request: pytest.FixtureRequest) -> Iterator[RunningIssuer]:
     client = Client("server", SECRET, serves=SERVES, may_ask_for=frozenset({"api://neo4j"}))
     resources = [Resource("api://mcp", "guid-mcp"), Resource("api://neo4j", "guid-neo4j")]
-    with running_issuer(
-        LocalIssuer(request.param, [client, Client("agent", "a")], resources, users=[ALICE])
-    ) as running:
+    with running_issuer(Issuer(request.param, [client, Client("agent", "a")], resources, users=[ALICE])) as running:
         yield running
 
 

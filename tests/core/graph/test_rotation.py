@@ -11,14 +11,14 @@ from pathlib import Path
 import neo4j
 import pytest
 
+from cli.secret_directory import SecretDirectory
+from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.errors import DatabaseUnavailable, ToolError
 from core.graph.results import Limits
-from core.graph.views import Views
 from core.settings import Settings
-from local.embedded import EmbeddedNeo4j
-from local.secret_directory import SecretDirectory
-from tests.local.tcp_proxy import TcpProxy
+from local.neo4j import EmbeddedNeo4j
+from tests.support.tcp_proxy import TcpProxy
 
 LIMITS = Limits(10, 1000)
 CANARY = "canary-rotation-7a20"
@@ -53,9 +53,9 @@ class Rotated:
         new.write_text(json.dumps({"uri": uri or self.uri, "username": self.name, "password": password}))
         new.rename(self.directory / "agent.json")
 
-    def views(self, changed: Callable[[str | None], None] | None = None) -> Views:
+    def views(self, changed: Callable[[str | None], None] | None = None) -> DatabaseScopes:
         """A server of its own, that has not talked to the database yet."""
-        return Views(Settings(secret="agent"), SecretDirectory(self.directory), changed=changed)
+        return DatabaseScopes(Settings(secret="agent"), SecretDirectory(self.directory), changed=changed)
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def rotated(scratch_database: EmbeddedNeo4j, empty_neo4j_driver: neo4j.Driver, t
 
 
 @pytest.fixture
-async def views(rotated: Rotated) -> AsyncIterator[Views]:
+async def views(rotated: Rotated) -> AsyncIterator[DatabaseScopes]:
     views = rotated.views()
     yield views
     await views.close()
 
 
-async def read(views: Views, seconds: float = 20) -> object:
+async def read(views: DatabaseScopes, seconds: float = 20) -> object:
     result = await views.default.graph.read("RETURN 1", {}, limits=LIMITS, deadline=Deadline.after(seconds))
     return result.rows
 
@@ -105,7 +105,7 @@ async def test_a_password_that_is_changed_under_load_loses_no_call_though_the_st
     assert len(answered) > before + 8
 
 
-async def test_a_write_survives_a_rotation_too_and_is_made_once(rotated: Rotated, views: Views) -> None:
+async def test_a_write_survives_a_rotation_too_and_is_made_once(rotated: Rotated, views: DatabaseScopes) -> None:
     rotated.store(await asyncio.to_thread(rotated.change))
     await read(views)
     password = await asyncio.to_thread(rotated.change)
@@ -152,7 +152,7 @@ async def test_after_the_secret_was_mended_calls_are_answered_again(rotated: Rot
     await views.close()
 
 
-async def test_a_lockout_is_waited_out_or_explained(rotated: Rotated, views: Views) -> None:
+async def test_a_lockout_is_waited_out_or_explained(rotated: Rotated, views: DatabaseScopes) -> None:
     with neo4j.GraphDatabase.driver(rotated.uri, auth=(rotated.name, "wrong"), telemetry_disabled=True) as somebody:
         for _ in range(3):
             with pytest.raises(neo4j.exceptions.ClientError):

@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterator
 
 from core.identity.bearer import BearerDoor
-from core.identity.issuers import Issuer as Accepted
-from core.identity.issuers import parse_issuers
+from core.identity.issuers import TrustedIssuer, parse_issuers
 from core.identity.resource_metadata import ResourceMetadata
 from core.identity.tokens import TokenVerifier
-from local.issuer import Client, Issuer, Resource, running_issuer
+from local.emulators.issuer import Client, Issuer, Resource, running_issuer
 
 API = "api://neo4j"
 APP_ID = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
@@ -53,7 +52,7 @@ def served(of: dict[str, Issuer]) -> Iterator[dict[str, Issuer]]:
         yield of
 
 
-def accepting(of: dict[str, Issuer]) -> tuple[Accepted, ...]:
+def accepting(of: dict[str, Issuer]) -> tuple[TrustedIssuer, ...]:
     """The configuration that accepts the agent of each of the served issuers, in the words of an operator."""
     text = ""
     for name, issuer in of.items():

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from core.http import Application, Request, Response
+from core.access.policy import parse_policy
+from core.application import Application
+from core.http import Request, Response
 from core.identity.api_keys import ApiKeyVerifier, hash_of, key_id, new_key
 from core.identity.bearer import BearerDoor
-from core.identity.policy import parse_policy
 from core.settings import Settings
-from tests.core.test_http import JSON, legacy
+from tests.core.test_application import JSON, legacy
 
 NOW = datetime.now(UTC)
 POLICY = """

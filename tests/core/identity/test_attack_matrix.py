@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from core.http import Request, Response
 from core.identity.bearer import BearerDoor
 from core.identity.principal import Principal
-from local.issuer import Issuer
-from local.issuer.keys import SigningKey
+from local.emulators.issuer import Issuer
+from local.emulators.issuer.keys import SigningKey
 from tests.core.identity.platforms import API, OBJECT_ID, POOL, door, issuers, served
 
 

@@ -23,16 +23,17 @@ from mcp.client.auth.extensions.client_credentials import (
 )
 from mcp.client.streamable_http import streamable_http_client
 
+from core.application import Application
 from core.asgi import AsgiApp
 from core.errors import IssuerUnavailable
-from core.http import Application, Request, Response
+from core.http import Request, Response
 from core.identity.bearer import BearerDoor
 from core.identity.issuers import parse_issuers
 from core.identity.principal import Principal
 from core.identity.resource_metadata import ResourceMetadata
 from core.identity.tokens import TokenVerifier
 from core.settings import Settings
-from local.issuer import Client, Issuer, Resource, running_issuer
+from local.emulators.issuer import Client, Issuer, Resource, running_issuer
 from tests.core.fixture_tools import FIXTURE_TOOLS, granting
 
 PRIVATE = rsa.generate_private_key(public_exponent=65537, key_size=2048)

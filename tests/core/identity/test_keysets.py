@@ -11,7 +11,7 @@ from jwt.algorithms import RSAAlgorithm
 from core.errors import IssuerUnavailable
 from core.fetch import FetchFailed
 from core.identity.keysets import KeySet, metadata_urls, parse_keys
-from local.issuer.keys import SigningKey, SigningKeys
+from local.emulators.issuer.keys import SigningKey, SigningKeys
 
 ISSUER = "https://issuer.example/tenant"
 URI = "https://keys.example/jwks"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.http import Request
-from core.identity.issuers import Issuer, parse_issuers
+from core.identity.issuers import TrustedIssuer, parse_issuers
 from core.identity.resource_metadata import ResourceMetadata, challenge
 
 TWO = parse_issuers(
@@ -31,7 +31,9 @@ def get(path: str = "/mcp", *headers: tuple[str, str]) -> Request:
     return Request("GET", path, headers or (("host", "graph.example"),), b"", "r")
 
 
-def document(issuers: tuple[Issuer, ...] = TWO, request: Request | None = None, **options: Any) -> dict[str, Any]:
+def document(
+    issuers: tuple[TrustedIssuer, ...] = TWO, request: Request | None = None, **options: Any
+) -> dict[str, Any]:
     written = ResourceMetadata(issuers, **options).document(request or get())
     assert written is not None
     parsed: dict[str, Any] = json.loads(written)

@@ -8,10 +8,9 @@ import pytest
 
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
 from core.fetch import FetchFailed, fetch
-from core.identity.issuers import Issuer as Accepted
-from core.identity.issuers import parse_issuers
+from core.identity.issuers import TrustedIssuer, parse_issuers
 from core.identity.tokens import TokenVerifier
-from local.issuer import Client, Issuer, Resource, running_issuer
+from local.emulators.issuer import Client, Issuer, Resource, running_issuer
 from tests.core.identity.platforms import accepting, issuers, served
 
 
@@ -21,7 +20,7 @@ def of() -> Iterator[dict[str, Issuer]]:
         yield running
 
 
-def only(issuer: Issuer, platform: str, **options: Any) -> tuple[Accepted, ...]:
+def only(issuer: Issuer, platform: str, **options: Any) -> tuple[TrustedIssuer, ...]:
     text = f'[[issuer]]\nname = "only"\nplatform = "{platform}"\nissuer = "{issuer.issuers[0]}"\n'
     text += 'audience = "api://neo4j"\n' + "".join(f"{name} = {value}\n" for name, value in options.items())
     return parse_issuers(text, source="test")

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from core.http import Application
+from core.application import Application
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from tests.core.fixture_tools import granting
-from tests.core.test_http import anybody, legacy, parsed, post
+from tests.core.test_application import anybody, legacy, parsed, post
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 

@@ -10,10 +10,10 @@ import jsonschema
 import neo4j
 import pytest
 
-from core.http import Application
+from core.application import Application
 from core.settings import Settings
 from core.tools.get_schema import GET_SCHEMA
-from tests.core.test_http import anybody, legacy, parsed, post
+from tests.core.test_application import anybody, legacy, parsed, post
 
 LABELS, TYPES = 2000, 100
 

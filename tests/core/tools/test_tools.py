@@ -7,12 +7,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from core.http import Application
+from core.application import Application
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from core.tools.declaration import ToolDeclaration
 from tests.core.fixture_tools import granting
-from tests.core.test_http import anybody, legacy, parsed, post
+from tests.core.test_application import anybody, legacy, parsed, post
 
 
 @pytest.fixture

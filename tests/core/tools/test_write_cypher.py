@@ -8,11 +8,11 @@ import pytest
 
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, WriteUncertain
-from core.graph.connection import Graph
+from core.graph.database import Database
 from core.graph.results import Limits
 from core.settings import Settings
 from tests.core.tools.conftest import Ask
-from tests.local.tcp_proxy import TcpProxy
+from tests.support.tcp_proxy import TcpProxy
 
 LIMITS = Limits(rows=10, bytes=100_000)
 
@@ -39,7 +39,7 @@ async def test_a_write_answers_what_was_changed(ask_writer: Ask, empty_neo4j_dri
 async def test_changes_are_made_in_full_when_the_answer_is_cut(
     scratch_settings: Settings, empty_neo4j_driver: neo4j.Driver
 ) -> None:
-    graph = Graph(scratch_settings)
+    graph = Database(scratch_settings)
     statement = "UNWIND range(1, 500) AS i CREATE (n:Written {i: i}) RETURN i"
     result = await graph.write(statement, {}, limits=LIMITS, deadline=Deadline.after(20))
     assert (len(result.rows), result.cut_by) == (10, "rows")
@@ -58,7 +58,7 @@ async def test_a_write_that_fails_halfway_changes_nothing(ask_writer: Ask, empty
 async def test_a_write_that_runs_too_long_changes_nothing(
     scratch_settings: Settings, empty_neo4j_driver: neo4j.Driver
 ) -> None:
-    graph = Graph(scratch_settings)
+    graph = Database(scratch_settings)
     slow = "CREATE (n:Written) WITH n UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b) AS x"
     with pytest.raises(DeadlineExceeded):
         await graph.write(slow, {}, limits=LIMITS, deadline=Deadline.after(1))
@@ -70,7 +70,7 @@ async def test_a_connection_lost_before_the_commit_is_no_second_try(
     scratch_settings: Settings, empty_neo4j_driver: neo4j.Driver
 ) -> None:
     async with TcpProxy.to(scratch_settings.neo4j_uri) as proxy:
-        graph = Graph(scratch_settings.model_copy(update={"neo4j_uri": proxy.uri}))
+        graph = Database(scratch_settings.model_copy(update={"neo4j_uri": proxy.uri}))
         await graph.read("RETURN 1 AS x", {}, limits=LIMITS, deadline=Deadline.after(10))
         proxy.drop_all()
         with pytest.raises(Exception, match="cannot be reached"):
@@ -83,7 +83,7 @@ async def test_a_connection_lost_during_the_commit_is_called_uncertain(
     scratch_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with TcpProxy.to(scratch_settings.neo4j_uri) as proxy:
-        graph = Graph(scratch_settings.model_copy(update={"neo4j_uri": proxy.uri}))
+        graph = Database(scratch_settings.model_copy(update={"neo4j_uri": proxy.uri}))
         original = neo4j.AsyncTransaction.commit
 
         async def commit(transaction: Any) -> None:

@@ -1,0 +1,66 @@
+"""``policy explain``: which rule decides for a principal, and what it grants."""
+
+from __future__ import annotations
+
+import re
+
+from cli.output import say
+from core.access.grant import WRITING_TOOLS, Grant, read_only
+from core.access.policy import Decision, read_policy
+from core.identity.principal import Principal
+from core.settings import Settings
+
+__all__ = ["NOTHING_GRANTED", "explain"]
+
+NOTHING_GRANTED = 3
+"""The exit status where the principal may do nothing."""
+
+
+def explain(file: str | None, principal: Principal, settings: Settings) -> int:
+    """Print why ``principal`` may do what it may; returns the exit status, 0 or `NOTHING_GRANTED`.
+
+    Raises:
+        PolicyError: The policy cannot be read, or does not parse.
+    """
+    setting = Settings.variable("policy")
+    if file is None and settings.policy is None:
+        say(f"No policy is given by --policy or {setting}: the default holds.")
+        decision = Decision(read_only(principal), [])
+    else:
+        policy = read_policy(file or settings.policy or "", source="--policy" if file else setting)
+        say(f"The policy of {file or setting} has {len(policy)} rule(s).")
+        decision = policy.explain(principal)
+    for reason in decision.reasons:
+        print(_on_one_line(reason))
+    if decision.grant is None:
+        return NOTHING_GRANTED
+    for name, says in _lines(decision.grant):
+        print(f"{name:<12}{_on_one_line(says)}")
+    return 0
+
+
+def _lines(grant: Grant) -> list[tuple[str, str]]:
+    limits = {"rows": grant.max_rows, "bytes": grant.max_bytes, "seconds": grant.timeout}
+    said = ", ".join(
+        f"{limit:g} {what}" if isinstance(limit, float) else f"{limit} {what}"
+        for what, limit in limits.items()
+        if limit is not None
+    )
+    return [
+        ("granted by", grant.rule),
+        ("access", "read and write" if grant.tools & WRITING_TOOLS else "read"),
+        ("tools", ", ".join(sorted(grant.tools))),
+        ("database", grant.database or "as the settings say"),
+        ("user", _user(grant)),
+        ("limits", f"at most {said}" if said else "as the settings say"),
+    ]
+
+
+def _user(grant: Grant) -> str:
+    login = f"of the stored credential {grant.credential}" if grant.credential else "as the settings say"
+    return f"{login}, impersonating {grant.impersonate}" if grant.impersonate else login
+
+
+def _on_one_line(text: str) -> str:
+    """``text`` without control characters, which a terminal would obey."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "�", text)

@@ -1,0 +1,220 @@
+"""The application: who may enter, what they may do and which tools there are, behind one door.
+
+It serves MCP's Streamable HTTP transport without sessions and without streams. Source:
+https://modelcontextprotocol.io/specification/2026-07-28/basic/transports , and its earlier revisions for clients that
+open with a handshake. A request is answered whole, as JSON; nothing has to be started before it or stopped
+after it, so that the same code serves a function that is frozen between two calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from core.access.grant import Grant, GrantFor, read_only
+from core.audit import AuditRecord, AuditTrail, Sink, log_line
+from core.call import Call
+from core.database_scopes import DatabaseScopes
+from core.deadline import Deadline
+from core.health import Health
+from core.http import HEALTH_PATH, JSON_HEADERS, MCP_PATH, Request, Response, bearer_token, host_name, plain
+from core.identity.principal import Principal
+from core.jsonrpc import Exchange, answer_post
+from core.server import build_server
+from core.tools import ALL_TOOLS, ToolDeclaration
+
+if TYPE_CHECKING:
+    from core.credentials.database_auth import WorkloadTokens
+    from core.credentials.secret_store import SecretStore
+    from core.settings import Settings
+
+__all__ = ["NOT_ADMITTED", "Application", "Authenticate", "SubjectToken"]
+
+logger = logging.getLogger(__name__)
+
+Authenticate = Callable[[Request], Awaitable[Principal | Response]]
+"""Proves who calls: a `Principal`, or the refusal (401 or 403) to send instead."""
+
+SubjectToken = Callable[[Request], "SecretStr | None"]
+"""Finds the token of the user on whose behalf a request is made, after it was accepted as the proof of who calls."""
+
+
+NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can change that."
+
+
+class Application:
+    """The server behind one door: who may enter, what they may do, which tools there are, and the graph.
+
+    ``secrets`` is where the credentials are that settings and policy name, ``workload`` issues tokens of this server's
+    own identity, and ``subject_token`` finds that of the user on whose behalf a request is made: for databases that are
+    logged in to so. ``audit`` writes the audit's lines down.
+
+    ``allowed_hosts`` names the hosts that a request may be addressed to, where the listener is reached by a browser on
+    the same machine (DNS rebinding); None checks nothing, for doors that a platform guards.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        authenticate: Authenticate,
+        *,
+        tools: Iterable[ToolDeclaration] = ALL_TOOLS,
+        grant_for: GrantFor = read_only,
+        secrets: SecretStore | None = None,
+        workload: WorkloadTokens | None = None,
+        subject_token: SubjectToken = bearer_token,
+        audit: Sink = log_line,
+        allowed_hosts: frozenset[str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.tools = {tool.name: tool for tool in tools}
+        self.server = build_server(self.tools.values())
+        self.audit = AuditTrail(audit, statements=settings.audit_statements)
+        self._secrets = secrets
+        self._workload = workload
+        self._scopes = self._new_scopes()
+        self._authenticate = authenticate
+        self.grant_for = grant_for
+        self._subject_token = subject_token
+        self._allowed_hosts = allowed_hosts
+        self._health = Health(self._scopes)
+
+    async def handle(self, request: Request) -> Response:
+        """Answer ``request``. Never raises: what goes wrong is a response with a status and a reason.
+
+        The order is fixed: the host it was addressed to, then who calls, then everything else about the request.
+        """
+        try:
+            return await self._handle(request)
+        except Exception as error:  # noqa: BLE001 - the door's last word: every request gets an answer
+            logger.error("request %s failed: %s", request.request_id, type(error).__name__)
+            return plain(500, "This server failed while it answered. The operator finds the cause in its log.")
+
+    async def _handle(self, request: Request) -> Response:
+        refusal = self._wrong_host(request)
+        if refusal is not None:
+            return refusal
+        if request.path == HEALTH_PATH:
+            return await self._answer_health(request)
+        with self.audit.record(request.request_id) as record:
+            response = await self._answer(request, record)
+            record.sent(len(response.body), response.status)
+            if not record.has_outcome:
+                _refused(record, response)
+            return response
+
+    async def _answer(self, request: Request, record: AuditRecord) -> Response:
+        principal = await self._authenticate(request)
+        if isinstance(principal, Response):
+            if principal.status < 400:
+                record.no_call()
+            return principal
+        grant = self.admit(principal, record)
+        if grant is None:
+            return plain(403, NOT_ADMITTED)
+        if request.path.rstrip("/") != MCP_PATH:
+            return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
+        if request.method != "POST":
+            return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
+        if len(request.body) > self.settings.body_limit:
+            return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
+        token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
+        call = self.open_call(principal, grant, request.request_id, record, request.deadline, token)
+        return _response(await answer_post(self.server, request.headers, request.body, call))
+
+    def admit(self, principal: Principal, record: AuditRecord) -> Grant | None:
+        """What ``principal``, who is proved, may do; None if no rule admits them. ``record`` is told either."""
+        record.caller(principal)
+        grant = self.grant_for(principal)
+        if grant is None:
+            record.refused("forbidden", NOT_ADMITTED)
+        else:
+            record.granted(grant)
+        return grant
+
+    def open_call(
+        self,
+        principal: Principal,
+        grant: Grant,
+        request_id: str,
+        record: AuditRecord,
+        deadline: Deadline | None = None,
+        subject_token: SecretStr | None = None,
+    ) -> Call:
+        """What the tools need to know of one call by ``principal``; a lower limit of ``grant`` holds."""
+        settings = self.settings.capped(grant.max_rows, grant.max_bytes, grant.timeout)
+        scope = self._scopes.of(grant, principal)
+        latest = Deadline.after(settings.timeout)
+        return Call(
+            principal=principal,
+            grant=grant,
+            database=scope.database,
+            guard=scope.guard,
+            schema=scope.schema,
+            settings=settings,
+            deadline=latest if deadline is None or deadline.at > latest.at else deadline,
+            request_id=request_id,
+            audit=record,
+            subject_token=subject_token,
+        )
+
+    def _credential_changed(self, name: str | None) -> None:
+        self.audit.event("credential_changed", credential=name or "default")
+
+    def _new_scopes(self) -> DatabaseScopes:
+        return DatabaseScopes(self.settings, self._secrets, workload=self._workload, changed=self._credential_changed)
+
+    def forget(self) -> None:
+        """Begin anew, without connections and without anything remembered: for a process restored from a snapshot."""
+        self._scopes = self._new_scopes()
+        self._health = Health(self._scopes)
+
+    async def close(self) -> None:
+        """Close the connections to the database; the next call opens new ones."""
+        await self._scopes.close()
+
+    async def _answer_health(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return plain(405, "Ask for the health with GET.", "GET, HEAD")
+        up = await self._health.database_answers()
+        body = b'{"status":"ok","database":"up"}' if up else b'{"status":"degraded","database":"down"}'
+        return Response(200 if up else 503, dict(JSON_HEADERS), b"" if request.method == "HEAD" else body)
+
+    def _wrong_host(self, request: Request) -> Response | None:
+        """The refusal of a request that a web page has led here under a name of its own (DNS rebinding), if it is one.
+
+        Source: the transport's security warning on Host and Origin. 421 is RFC 9110's Misdirected Request.
+        """
+        if self._allowed_hosts is None:
+            return None
+        host = request.header("host")
+        if host is None or host_name(host) not in self._allowed_hosts:
+            return plain(421, "This server answers only on the host names of this machine's loopback interface.")
+        origin = request.header("origin")
+        if origin is not None:
+            scheme, separator, rest = origin.partition("://")
+            if not separator or scheme not in ("http", "https") or host_name(rest) not in self._allowed_hosts:
+                return plain(403, "Web pages from elsewhere may not call this server.")
+        return None
+
+
+_OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}
+
+
+def _refused(record: AuditRecord, response: Response) -> None:
+    """What the line says of a request that reached no tool, and no method of the protocol that ends in an answer."""
+    if response.status < 400:
+        record.answered("ok")
+    elif response.headers.get("content-type", "").startswith("text/plain"):
+        record.refused(_OUTCOMES.get(response.status, "refused"), response.body.decode(errors="replace"))
+    else:
+        record.answered("protocol_error")
+
+
+def _response(exchange: Exchange) -> Response:
+    if exchange.body is None:
+        return Response(exchange.status, {"cache-control": "no-store"})
+    return Response(exchange.status, dict(JSON_HEADERS), exchange.body)

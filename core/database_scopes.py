@@ -1,0 +1,108 @@
+"""What each grant sees of the database: one connection to it, guard and schema for each database and database user."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from core.credentials.sources import Credentials
+from core.graph.database import Database
+from core.graph.pool import Pool
+from core.guard.guard import AllowList, Guard
+from core.schema.cache import SchemaCache
+
+if TYPE_CHECKING:
+    from core.access.grant import Grant
+    from core.credentials.database_auth import WorkloadTokens
+    from core.credentials.secret_store import SecretStore
+    from core.identity.principal import Principal
+    from core.settings import Settings
+
+__all__ = ["DatabaseScope", "DatabaseScopes"]
+
+_SCOPES_KEPT = 64
+
+_Key: TypeAlias = tuple[str | None, str | None, str | None, str | None]
+"""Credential, database, impersonated database user, and the user on whose behalf the caller acts."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseScope:
+    """One database as one database user sees it. What is remembered here is shown to nobody else."""
+
+    database: Database
+    guard: Guard
+    schema: SchemaCache
+
+
+class DatabaseScopes:
+    """The scopes of one server, over one pool of connections for each credential. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SecretStore | None = None,
+        *,
+        workload: WorkloadTokens | None = None,
+        changed: Callable[[str | None], None] | None = None,
+    ) -> None:
+        """``store`` has the credentials that settings and grants name. ``workload`` issues tokens of this server's own
+        identity. ``changed`` is told the name of a credential that has changed.
+        """
+        self._settings = settings
+        self._credentials = Credentials(settings, store)
+        self._workload = workload
+        self._changed = changed
+        self._pools: dict[str | None, Pool] = {}
+        self._scopes: OrderedDict[_Key, DatabaseScope] = OrderedDict()
+
+    @property
+    def default(self) -> DatabaseScope:
+        """The scope of callers who were granted no database or credential of their own, and of this server itself."""
+        return self._scope((None, None, None, None))
+
+    def of(self, grant: Grant, principal: Principal) -> DatabaseScope:
+        """The scope that ``grant`` opens to ``principal``; those that were not used for longest are forgotten."""
+        # A user may be logged in under their own name, with rights that nobody else has.
+        user = principal.id if principal.kind == "user_on_behalf" else None
+        own = grant.credential is None and grant.database == self._settings.neo4j_database
+        return self._scope((grant.credential, None if own else grant.database, grant.impersonate, user))
+
+    def _scope(self, key: _Key) -> DatabaseScope:
+        scope = self._scopes.get(key)
+        if scope is None:
+            credential, database, impersonate, _ = key
+            settings = self._settings
+            opened = Database(settings, pool=self._pool(credential), database=database, impersonate=impersonate)
+            allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
+            guard = Guard(opened, allowed, longest=settings.statement_limit)
+            scope = self._scopes[key] = DatabaseScope(opened, guard, SchemaCache(opened, settings.schema_ttl))
+            if len(self._scopes) > _SCOPES_KEPT:
+                self._scopes.popitem(last=False)
+        self._scopes.move_to_end(key)
+        return scope
+
+    def _pool(self, credential: str | None) -> Pool:
+        pool = self._pools.get(credential)
+        if pool is None:
+            pool = self._pools[credential] = Pool(
+                self._settings,
+                self._credentials.source(credential),
+                workload=self._workload,
+                changed=lambda: self._on_change(credential),
+            )
+        return pool
+
+    def _on_change(self, credential: str | None) -> None:
+        """Another credential may lead to another database, or to other rights: what was remembered is forgotten."""
+        for key in [key for key in self._scopes if key[0] == credential]:
+            self._scopes.pop(key)
+        if self._changed is not None:
+            self._changed(credential)
+
+    async def close(self) -> None:
+        """Close the connections; the next use opens new ones. Never raises."""
+        for pool in self._pools.values():
+            await pool.close()

@@ -1,0 +1,67 @@
+"""The door and the grants that the settings describe, for every shim alike.
+
+What proves tokens and keys is imported only where settings ask for it: a function whose platform proves its callers
+does not pay for it at a cold start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.access.grant import GrantFor, read_only
+from core.access.policy import read_policy
+from core.credentials.sources import load_secret
+
+if TYPE_CHECKING:
+    from core.credentials.secret_store import SecretStore
+    from core.identity.api_keys import ApiKeyVerifier
+    from core.identity.bearer import BearerDoor
+    from core.settings import Settings
+
+__all__ = ["configured_grants", "stored_api_keys", "token_door"]
+
+
+def configured_grants(settings: Settings) -> GrantFor:
+    """What the policy in ``settings`` grants; without one, every proven caller reads.
+
+    Raises:
+        PolicyError: It does not parse, or cannot be read.
+    """
+    if settings.policy is None:
+        return read_only
+    return read_policy(settings.policy, source=settings.variable("policy")).grant_for
+
+
+def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> BearerDoor:
+    """The door for tokens of the issuers in ``settings``, if there are any, and for what ``api_keys`` knows.
+
+    Raises:
+        IssuerError: The list of issuers does not parse, or cannot be read.
+    """
+    from core.identity.bearer import BearerDoor
+
+    if settings.issuers is None:
+        return BearerDoor(None, None, api_keys=api_keys)
+    from core.identity.issuers import read_issuers
+    from core.identity.resource_metadata import ResourceMetadata
+    from core.identity.tokens import TokenVerifier
+
+    issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
+    metadata = ResourceMetadata(issuers, resource=settings.public_url)
+    return BearerDoor(TokenVerifier(issuers), metadata, api_keys=api_keys)
+
+
+def stored_api_keys(settings: Settings, secrets: SecretStore, *, platform: str) -> ApiKeyVerifier | None:
+    """The API keys whose ring is the secret that ``settings`` name; None if they name none.
+
+    The ring is not looked up here: that there is none shows when the first key is presented.
+    """
+    name = settings.keys_secret
+    if name is None:
+        return None
+    from core.identity.api_keys import ApiKeyVerifier
+
+    async def load() -> str:
+        return (await load_secret(secrets, name)).text.get_secret_value()
+
+    return ApiKeyVerifier(load, platform=platform, source=name)

@@ -1,0 +1,252 @@
+"""The way to the database: one driver, one Bolt round trip a read, errors that an agent can act on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from neo4j import READ_ACCESS, WRITE_ACCESS, Query
+from neo4j.exceptions import DriverError, Neo4jError
+
+from core.deadline import Deadline
+from core.errors import DeadlineExceeded, ToolError, WriteUncertain
+from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
+from core.graph.pool import Lease, LoginRefused, Pool
+from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
+from core.origin import current_origin
+from core.values.exact_values import keep_exact_values
+
+if TYPE_CHECKING:
+    from neo4j import AsyncResult, ResultSummary
+
+    from core.settings import Settings
+
+__all__ = ["Database", "Explanation"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_TIMEOUT_MARGIN = 0.5
+"""Seconds by which the database gives up after this server has: the client side's deadline is the one that answers."""
+
+_HEALTH_TIMEOUT = 3.0
+
+_FIRST_PAUSE = 0.1
+"""Seconds to wait before a read that met a transient error is tried again; twice as long each time after."""
+
+_LARGEST_REST = 4 * 1024 * 1024
+"""Bytes of rows, already asked for and no longer wanted, that are worth receiving to keep a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A statement as the database plans it.
+
+    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``; ``plan`` the tree of operators, each with ``operatorType``
+    (``Name@database``), ``args`` and ``children``; ``database`` the one that this server reads, as plans call it;
+    ``warnings`` what the database has to say about the statement, each with ``code``, ``severity`` and ``text``.
+    """
+
+    query_type: str
+    plan: dict[str, Any]
+    database: str
+    warnings: list[dict[str, str]]
+
+
+class Database:
+    """One database user's view of one database.
+
+    Nothing is opened before a call needs it. An instance belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        pool: Pool | None = None,
+        database: str | None = None,
+        impersonate: str | None = None,
+    ) -> None:
+        """Graphs may share a ``pool``. ``database`` None is that of the credential; ``impersonate`` is a user whose
+        rights are taken on (Neo4j Enterprise).
+        """
+        self._pool = pool or Pool(settings)
+        self._database = database
+        self._impersonate = impersonate
+        self._own_database: str | None = None
+
+    async def read(
+        self, statement: str, parameters: Mapping[str, Any], *, limits: Limits, deadline: Deadline
+    ) -> ReadResult:
+        """Run a reading statement in an auto-commit transaction with READ access, one Bolt round trip.
+
+        A connection that died while it lay in the pool costs one more try, on a new one: a read can be repeated.
+        Rows are turned into JSON and counted as they arrive; what exceeds ``limits`` is neither fetched nor kept.
+
+        Raises:
+            StatementError, NotReadOnly: The database refused the statement.
+            DeadlineExceeded: ``deadline`` passed; the statement is stopped and its connection dropped.
+            DatabaseUnavailable: The database cannot be reached or refused the login.
+        """
+        return await self._retried(lambda: self._read_once(statement, parameters, limits, deadline), deadline)
+
+    async def _read_once(
+        self, statement: str, parameters: Mapping[str, Any], limits: Limits, deadline: Deadline
+    ) -> ReadResult:
+        # One row more than asked for tells whether there is more, without another round trip.
+        fetch_size = limits.rows + 1
+        async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
+            result = await lease.run(_labelled(statement, deadline), dict(parameters))
+            columns, collector = await _collect(result, limits)
+            if collector.rest_of_page(fetch_size) > _LARGEST_REST:
+                # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
+                lease.cancel()
+            return ReadResult(columns, collector.rows, collector.cut_by)
+
+    async def write(
+        self, statement: str, parameters: Mapping[str, Any], *, limits: Limits, deadline: Deadline
+    ) -> WriteResult:
+        """Run a statement in one transaction with WRITE access: all of it takes effect, or nothing.
+
+        It is tried once only. A statement that opens transactions of its own (``CALL … IN TRANSACTIONS``) is refused by
+        the database.
+
+        Raises:
+            StatementError: The database refused the statement; nothing was changed.
+            WriteUncertain: The connection broke while the database was told to keep the changes; it may have done so.
+            DeadlineExceeded, DatabaseUnavailable: as `read`; nothing was changed.
+        """
+        refused = False
+        while True:
+            try:
+                return await self._write_once(statement, parameters, limits, deadline)
+            except LoginRefused as refusal:
+                # The database has said no to one of its steps: nothing of it can have taken effect.
+                await self._pool.recover(refusal, deadline, first=not refused)
+                refused = True
+
+    async def _write_once(
+        self, statement: str, parameters: Mapping[str, Any], limits: Limits, deadline: Deadline
+    ) -> WriteResult:
+        committing = False
+        try:
+            async with deadline.enforced(), self._lease(deadline, WRITE_ACCESS, fetch_size=limits.rows + 1) as lease:
+                transaction = await lease.begin(timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
+                async with transaction:
+                    result = await transaction.run(statement, dict(parameters))
+                    columns, collector = await _collect(result, limits)
+                    summary = await result.consume()
+                    committing = True
+                    await transaction.commit()
+                counters = {name: value for name, value in vars(summary.counters).items() if name[0] != "_" and value}
+                return WriteResult(columns, collector.rows, collector.cut_by, counters)
+        except RecursionError:
+            raise too_deep() from None
+        except (Neo4jError, DriverError, DeadlineExceeded) as error:
+            if committing and (isinstance(error, DeadlineExceeded) or is_lost_connection(error)):
+                raise WriteUncertain(
+                    "The connection to the database was lost while the changes were being committed: they may have "
+                    "been made, or not. Read the graph to find out before you try again."
+                ) from None
+            raise error if isinstance(error, DeadlineExceeded) else explain_failure(error) from None
+
+    async def explain(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> Explanation:
+        """What the database would do with ``statement``, from an EXPLAIN. Runs nothing.
+
+        Raises: as `read`.
+        """
+        if self._own_database is None:
+            trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}, deadline), deadline)
+            self._own_database = str((trivial.plan or {})["operatorType"]).partition("@")[2]
+        summary = await self._retried(lambda: self._explain_once(statement, parameters, deadline), deadline)
+        return Explanation(
+            query_type=summary.query_type or "unknown",
+            plan=summary.plan or {"operatorType": "none"},
+            database=self._own_database,
+            warnings=[
+                {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
+                for status in summary.gql_status_objects
+                if status.is_notification
+            ],
+        )
+
+    async def _explain_once(self, statement: str, parameters: Mapping[str, Any], deadline: Deadline) -> ResultSummary:
+        options = {"fetch_size": 1, "notifications_min_severity": "INFORMATION"}
+        async with self._lease(deadline, READ_ACCESS, **options) as lease:
+            result = await lease.run(_labelled(f"EXPLAIN {statement}", deadline), dict(parameters))
+            return await result.consume()
+
+    async def _retried(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
+        """The outcome of ``attempt``, made again after a failure that may pass, for as long as ``deadline`` allows.
+
+        A connection that broke is replaced once, at once: it may have died in the pool. A transient error of the
+        database (a lost election, a deadlock, a full queue) is waited out, a little longer each time.
+        """
+        replaced = refused = False
+        pause = _FIRST_PAUSE
+        async with deadline.enforced():
+            while True:
+                try:
+                    return await attempt()
+                except RecursionError:
+                    raise too_deep() from None
+                except LoginRefused as refusal:
+                    await self._pool.recover(refusal, deadline, first=not refused)
+                    refused = True
+                    continue
+                except (Neo4jError, DriverError) as error:
+                    if is_lost_connection(error) and not replaced:
+                        replaced = True
+                        self._pool.lost_connection()
+                        logger.info("a connection to the database was lost; trying once more on a new one")
+                        continue
+                    if not may_pass(error) or deadline.remaining() < 2 * pause:
+                        raise explain_failure(error) from None
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, keeps no secret
+                pause *= 2
+
+    async def answers(self) -> bool:
+        """Whether the database answers a trivial read within a few seconds. Never raises."""
+        try:
+            await self.read("RETURN 1", {}, limits=Limits(1, 64), deadline=Deadline.after(_HEALTH_TIMEOUT))
+        except ToolError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the connections; the next call opens new ones. Never raises."""
+        await self._pool.close()
+
+    def _lease(self, deadline: Deadline, access: str, **options: Any) -> AbstractAsyncContextManager[Lease]:
+        return self._pool.lease(
+            deadline,
+            database=self._database,
+            default_access_mode=access,
+            impersonated_user=self._impersonate,
+            **options,
+        )
+
+
+async def _collect(result: AsyncResult, limits: Limits) -> tuple[list[str], RowCollector]:
+    """The columns of ``result`` and its rows, up to ``limits``; what is beyond is not asked for."""
+    keep_exact_values(result)
+    collector = RowCollector(limits)
+    async for record in result:
+        if not collector.add(record):
+            break
+    return list(result.keys()), collector
+
+
+def _labelled(statement: str, deadline: Deadline) -> Query:
+    return Query(statement, timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
+
+
+def _metadata() -> dict[str, str]:
+    origin = current_origin()
+    return {"app": "neo4j-m2m"} if origin is None else origin.metadata()

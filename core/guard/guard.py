@@ -1,0 +1,220 @@
+"""What a statement may do that comes through a reading tool: read the graph, and nothing else.
+
+Two looks at each statement, both against lists of what is known to be harmless. The plan, from an EXPLAIN, shows what
+the statement runs, whatever its text looks like. But a plan shows nothing of what stands inside a subquery expression
+that is nested in another expression: ``RETURN [x IN [1] | COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN
+line }]`` is planned as one Projection. So the text's tokens are looked at as well, for commands and calls that no read
+needs. The READ access mode of the transaction is the second wall, and a least-privilege database user the third.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import NotReadOnly
+from core.guard.allow_lists import (
+    READ_FUNCTIONS,
+    READ_OPERATORS,
+    READ_PROCEDURES,
+    WRITE_OPERATORS,
+    WRITE_PROCEDURES,
+)
+from core.guard.commands import execution_mode, forbidden_command
+from core.guard.lexer import dotted_calls, tokenize
+
+if TYPE_CHECKING:
+    from core.deadline import Deadline
+    from core.graph.database import Database, Explanation
+
+__all__ = ["AllowList", "Guard"]
+
+logger = logging.getLogger(__name__)
+
+_VERDICTS_KEPT = 1000
+
+_INSTEAD = "Use clauses that read the graph, such as MATCH, OPTIONAL MATCH, WITH, UNWIND, CALL { … } and RETURN."
+
+
+@dataclass(frozen=True)
+class AllowList:
+    """Procedures and functions, by their full names, that a read may call besides those built in and harmless.
+
+    A name may end in ``*``, for all that begin so: ``apoc.text.*``.
+    """
+
+    procedures: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+
+    def has_procedure(self, name: str) -> bool:
+        """Whether a read may call the procedure ``name``."""
+        return name in READ_PROCEDURES or _matches(name, self.procedures)
+
+    def has_function(self, name: str) -> bool:
+        """Whether a read may call the function ``name``. Built-in names are known in any letter case.
+
+        A name without a namespace is built in: the database lets no plugin define one.
+        """
+        return "." not in name or name.lower() in _FUNCTIONS_IN_LOWER_CASE or _matches(name, self.functions)
+
+
+_FUNCTIONS_IN_LOWER_CASE = frozenset(name.lower() for name in READ_FUNCTIONS)
+
+
+def _matches(name: str, patterns: frozenset[str]) -> bool:
+    return name in patterns or any(pattern[-1:] == "*" and name.startswith(pattern[:-1]) for pattern in patterns)
+
+
+class Guard:
+    """Decides whether statements only read, and remembers what it decided.
+
+    A verdict is remembered by the statement's text, for one server, database and allow-list: those of this instance. It
+    stays true for as long as they do. What a statement does is fixed by its clauses and by the names that it calls,
+    which are its text; a new schema, index or statistic changes which of the reading operators fetch the data, and
+    turns no reading clause into a writing one. Parameters are values: they can name labels, properties, files, even
+    graphs (``USE graph.byName($name)``), and of these the text alone tells that they are refused, whatever the value.
+    A statement without CYPHER 5 or 25 is read in the language that the database has by default. If that is changed,
+    the look at the text holds, since it is the same for both languages, and both have the same words for clauses that
+    write, so a plan without writing operators in the one is no writing plan in the other; and READ access stays. So a
+    statement that was found to only read costs no second EXPLAIN.
+
+    What is kept is bounded: so many verdicts, each by a digest of its text, and none of a text that is too long.
+    """
+
+    def __init__(self, graph: Database, allowed: AllowList, *, longest: int) -> None:
+        """``longest`` is the most characters that a statement may have: planning is work that a caller can cause."""
+        self._graph = graph
+        self.allowed = allowed
+        self._longest = longest
+        self._verdicts: OrderedDict[tuple[bytes, bool], str | None] = OrderedDict()
+
+    async def require_read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        *,
+        deadline: Deadline,
+        explanation: Explanation | None = None,
+    ) -> None:
+        """Return if ``statement`` only reads the graph; it has not been run then, only planned, or not even that.
+
+        ``explanation`` is that of this very statement, where the caller has it already.
+
+        Raises:
+            NotReadOnly: It would do more; the text says what was refused and what to do instead.
+            StatementError, DeadlineExceeded, DatabaseUnavailable: as `Database.read`.
+        """
+        await self._require(statement, parameters, deadline, explanation, writes=False)
+
+    async def require_data_only(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> None:
+        """Return if ``statement`` only reads and changes data of the graph: no schema, no administration, no files.
+
+        Raises: as `require_read`.
+        """
+        await self._require(statement, parameters, deadline, None, writes=True)
+
+    def require_plannable(self, statement: str) -> None:
+        """Return if ``statement`` may be put behind EXPLAIN.
+
+        Raises:
+            NotReadOnly: It is too long, or brings EXPLAIN or PROFILE of its own.
+        """
+        refusal = self._refusal_of_length(statement) or execution_mode(tokenize(statement))
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+
+    async def _require(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        deadline: Deadline,
+        explanation: Explanation | None,
+        *,
+        writes: bool,
+    ) -> None:
+        refusal = self._refusal_of_length(statement)
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+        key = (hashlib.sha256(statement.encode("utf-8", "surrogatepass")).digest(), writes)
+        if key in self._verdicts:
+            self._verdicts.move_to_end(key)
+            refusal = self._verdicts[key]
+        else:
+            refusal = self._refusal_of_text(statement, writes=writes)
+            if refusal is None:
+                if explanation is None:
+                    explanation = await self._graph.explain(statement, parameters, deadline=deadline)
+                refusal = self._refusal_of_plan(explanation, writes=writes)
+            self._verdicts[key] = refusal
+            if len(self._verdicts) > _VERDICTS_KEPT:
+                self._verdicts.popitem(last=False)
+        if refusal is not None:
+            raise NotReadOnly(refusal)
+
+    def _refusal_of_length(self, statement: str) -> str | None:
+        if len(statement) > self._longest:
+            return (
+                f"The statement has {len(statement)} characters, and at most {self._longest} are accepted. Pass lists "
+                "and texts as $parameters instead of writing them into the statement."
+            )
+        return None
+
+    def _refusal_of_text(self, statement: str, *, writes: bool) -> str | None:
+        try:
+            tokens = tokenize(statement)
+        except NotReadOnly as error:
+            return str(error)
+        command = forbidden_command(tokens)
+        if command is not None:
+            return command
+        for name in dotted_calls(tokens):
+            if not self.allowed.has_function(name) and not self._may_call(name, writes=writes):
+                return _refused_call(name)
+        return None
+
+    def _may_call(self, procedure: str, *, writes: bool) -> bool:
+        return self.allowed.has_procedure(procedure) or (writes and procedure in WRITE_PROCEDURES)
+
+    def _refusal_of_plan(self, explanation: Explanation, *, writes: bool) -> str | None:
+        known = READ_OPERATORS | WRITE_OPERATORS if writes else READ_OPERATORS
+        if explanation.query_type not in ("r", "s") and not writes:
+            return f"The statement writes, and this tool only reads, so it was not run. {_INSTEAD}"
+        for operator, details in _operators(explanation.plan):
+            name, _, database = operator.partition("@")
+            if database and database != explanation.database:
+                return (
+                    f"The statement leaves the database that this tool reads for {database!r}, so it was not run. "
+                    "Leave out USE and commands that concern other databases."
+                )
+            if name == "ProcedureCall":
+                procedure = details.partition("(")[0].strip()
+                if not self._may_call(procedure, writes=writes):
+                    return _refused_call(procedure)
+            elif name.replace(" ", "") not in known:
+                logger.warning("refused a statement: its plan has the operator %s", name)
+                what = "read and change data of the graph" if writes else "read the graph"
+                instead = "Use clauses that concern data only, in one transaction." if writes else _INSTEAD
+                return (
+                    f"The statement would run {name}, which is not known to only {what}, so it was not run. {instead}"
+                )
+        return None
+
+
+def _refused_call(name: str) -> str:
+    return (
+        f"The statement calls {name}, which is not on this server's list of procedures and functions that only read "
+        "the graph, so it was not run. Do without it, or ask the operator to allow it."
+    )
+
+
+def _operators(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every operator of a plan with its details, depth first."""
+    waiting = [plan]
+    while waiting:
+        node = waiting.pop()
+        yield str(node["operatorType"]), str(node.get("args", {}).get("Details", ""))
+        waiting.extend(node.get("children", ()))

@@ -1,0 +1,82 @@
+"""A tenant of Microsoft Entra: who there is, and the API and the vault that tokens are for."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass, field
+
+from local.emulators.issuer import Client, Issuer, Resource, User
+
+__all__ = ["AUDIENCE", "READER_ROLE", "VAULT_RESOURCE", "Tenant"]
+
+AUDIENCE = "api://neo4j-m2m"
+"""The Application ID URI of the function's app registration."""
+
+READER_ROLE = "Graph.Read"
+"""The application role that callers have."""
+
+VAULT_RESOURCE = "https://vault.azure.net"
+
+_IDENTITIES = "/subscriptions/local/resourceGroups/local/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+
+
+def _identifier() -> str:
+    return str(uuid.uuid4())
+
+
+def _managed_identity(name: str, *roles: str) -> Client:
+    return Client(
+        _identifier(),
+        scopes=frozenset(roles),
+        object_id=_identifier(),
+        name=name,
+        managed_identity=f"{_IDENTITIES}/{name}",
+    )
+
+
+def _service_principal(name: str, *roles: str) -> Client:
+    secret = secrets.token_urlsafe(24)
+    return Client(_identifier(), secret, scopes=frozenset(roles), object_id=_identifier(), name=name)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """The tenant. ``function`` is the function's own managed identity, ``project`` that of a Foundry project.
+
+    ``agent`` and ``intruder`` are service principals with secrets, ``user`` is a person who signs in. ``token_version``
+    is that of tokens for the API: 2, or 1 as an app registration gives them that does not say otherwise.
+    """
+
+    id: str = field(default_factory=_identifier)
+    app_id: str = field(default_factory=_identifier)
+    function: Client = field(default_factory=lambda: _managed_identity("neo4j-m2m"))
+    project: Client = field(default_factory=lambda: _managed_identity("foundry-project", READER_ROLE))
+    agent: Client = field(default_factory=lambda: _service_principal("foundry-agent", READER_ROLE))
+    intruder: Client = field(default_factory=lambda: _service_principal("intruder", READER_ROLE))
+    user: User = field(
+        default_factory=lambda: User("ada@contoso.com", secrets.token_urlsafe(24), _identifier(), frozenset({"access"}))
+    )
+    token_version: int = 2
+
+    def issuer(self) -> Issuer:
+        """What issues the tenant's tokens."""
+        api = Resource(AUDIENCE, self.app_id, self.token_version)
+        clients = [self.function, self.project, self.agent, self.intruder]
+        return Issuer(
+            "entra", clients, [api, Resource(VAULT_RESOURCE, token_version=1)], users=[self.user], tenant=self.id
+        )
+
+    def issuers_text(self, issuer: Issuer, **more: str) -> str:
+        """The list of issuers for a server that accepts the tokens of ``issuer``; ``more`` is TOML by key."""
+        v2, v1 = issuer.issuers
+        lines = {
+            "name": '"contoso"',
+            "platform": '"azure"',
+            "issuer": f'["{v2}", "{v1}"]',
+            "audience": f'["{AUDIENCE}", "{self.app_id}"]',
+            "tenant": f'"{self.id}"',
+            "roles": f'["{READER_ROLE}"]',
+            **more,
+        }
+        return "[[issuer]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items())

@@ -1,0 +1,113 @@
+"""The proxy in front of an app, as real HTTP: it wants a token of the workspace, and says in headers who calls.
+
+What is documented is done as documented. What is not can be switched: what becomes of such headers as a client sent
+itself, whether the client's token is handed on, whether personal access tokens are admitted. Whether the real proxy
+lets anybody read the metadata by which clients find the workspace's tokens is not documented; this one does.
+
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers .
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Literal
+
+import httpx2
+
+from core.identity.resource_metadata import WELL_KNOWN, challenge
+from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
+from local.emulators.http_front import OF_THE_CONNECTION, Answer, HttpFront, Receive, Scope, body_of, header_values
+
+__all__ = ["AppsProxy"]
+
+_Headers = list[tuple[bytes, bytes]]
+
+_SECONDS = 120.0
+_LARGEST = 10 * 1024 * 1024
+_TEXT = [("content-type", "text/plain")]
+_OWN = (b"x-real-ip", b"x-request-id")
+_HOP_BY_HOP = frozenset(name.encode() for name in OF_THE_CONNECTION)
+
+
+class AppsProxy(HttpFront):
+    """The proxy of the app at ``app_url``, for whoever is in ``can_use``; it may be changed while it serves.
+
+    ``spoofed`` is what becomes of forwarded headers that a client sent: ``strip`` takes them away, ``append`` puts the
+    proxy's own behind them. ``user_authorization`` hands on the token of a caller as ``X-Forwarded-Access-Token``.
+    """
+
+    def __init__(
+        self,
+        workspace: EmulatedWorkspace,
+        app_url: str,
+        can_use: set[str],
+        *,
+        spoofed: Literal["strip", "append"] = "strip",
+        hands_on_authorization: bool = True,
+        user_authorization: bool = False,
+        admits_pats: bool = True,
+    ) -> None:
+        self.app_url = app_url
+        self.can_use = can_use
+        self.spoofed = spoofed
+        self.hands_on_authorization = hands_on_authorization
+        self.user_authorization = user_authorization
+        self.admits_pats = admits_pats
+        self._workspace = workspace
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Find out who calls and whether he may, hand the request on to the app, and give its answer."""
+        body = await body_of(receive, _LARGEST)
+        if body is None:
+            return 413, _TEXT, b"Payload Too Large\n"
+        headers: _Headers = [(name.lower(), value) for name, value in scope["headers"]]
+        host = next((value for name, value in headers if name == b"host"), b"localhost")
+        token = header_values(scope, "authorization")
+        caller = None
+        if not scope["path"].startswith(WELL_KNOWN):
+            try:
+                caller = self._caller(token)
+            except ApiError:
+                metadata = f"http://{host.decode('latin-1')}{WELL_KNOWN}/mcp"
+                said = ("www-authenticate", challenge(resource_metadata=metadata))
+                return 401, [said, *_TEXT], b"Unauthorized\n"
+            if caller not in self.can_use:
+                return 403, _TEXT, b"Forbidden\n"
+        sent = self._forwarded(headers, host, caller, token)
+        return await self._pass_on(scope, sent, body)
+
+    def _caller(self, token: list[str]) -> str:
+        if len(token) != 1 or (not self.admits_pats and token[0].lower().startswith("bearer dapi")):
+            raise ApiError(401, "UNAUTHENTICATED", "There is no token.")
+        return self._workspace.caller(token[0])
+
+    def _forwarded(self, headers: _Headers, host: bytes, caller: str | None, token: list[str]) -> _Headers:
+        """The headers that the app gets."""
+        gone = {b"host"} | _HOP_BY_HOP | (set() if self.hands_on_authorization else {b"authorization"})
+        kept = [(name, value) for name, value in headers if name not in gone]
+        if self.spoofed == "strip":
+            kept = [(name, value) for name, value in kept if name not in _OWN and not name.startswith(b"x-forwarded-")]
+        said = {"x-forwarded-host": host.decode("latin-1"), "x-real-ip": "127.0.0.1", "x-request-id": str(uuid.uuid4())}
+        if caller is not None:
+            said["x-forwarded-user"] = f"{uuid.uuid5(uuid.NAMESPACE_URL, caller).int % 10**16}@{self._workspace.id}"
+            said["x-forwarded-preferred-username"] = caller
+            if self._workspace.is_user(caller):
+                said["x-forwarded-email"] = caller
+            if self.user_authorization:
+                said["x-forwarded-access-token"] = token[0].partition(" ")[2]
+        return [*kept, *((name.encode(), value.encode("latin-1")) for name, value in said.items())]
+
+    async def _pass_on(self, scope: Scope, headers: _Headers, body: bytes) -> Answer:
+        path = scope["raw_path"].decode("ascii")
+        query = scope["query_string"].decode("ascii")
+        url = f"{self.app_url}{path}{'?' + query if query else ''}"
+        try:
+            async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=_SECONDS) as client:
+                # What httpx2 adds to a request on its own would not be the client's.
+                client.headers.clear()
+                response = await client.request(scope["method"], url, headers=headers, content=body or None)
+        except httpx2.TimeoutException:
+            return 504, _TEXT, b"upstream request timeout\n"
+        except httpx2.HTTPError:
+            return 502, _TEXT, b"App Not Available\n"
+        return response.status_code, response.headers.multi_items(), response.content

@@ -1,0 +1,150 @@
+"""Users, and their tokens: what is in them, and how they are had for a name and a password.
+
+Sources: RFC 6749 section 4.3, and for Entra https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc and
+https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference .
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from local.emulators.issuer.clients import Client, OAuthError, Resource
+from local.emulators.issuer.entra_errors import EntraError
+
+if TYPE_CHECKING:
+    from local.emulators.issuer.issuer import Issuer
+
+__all__ = [
+    "ACCESS_TOKEN",
+    "JWT_BEARER",
+    "TOKEN_EXCHANGE",
+    "User",
+    "delegated_request",
+    "delegated_response",
+    "no_consent",
+    "password_grant",
+    "user_claims",
+]
+
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+
+_OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
+
+
+@dataclass(frozen=True)
+class User:
+    """A person: the name and password to sign in with, the id that tokens name, the scopes that may be had for it.
+
+    Without an ``object_id`` the name is the id. ``roles`` are application roles, which only Entra's tokens have.
+    """
+
+    name: str
+    password: str = field(repr=False)
+    object_id: str = ""
+    scopes: frozenset[str] = frozenset({"access_as_user"})
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """What tokens name the user by: ``oid`` in Entra's, ``sub`` in all others."""
+        return self.object_id or self.name
+
+
+def user_claims(
+    issuer: Issuer, client: Client, user: User, resource: Resource, scopes: Iterable[str]
+) -> dict[str, Any]:
+    """The claims of a token that ``client`` is given for ``user``, as the issuer's shape has them."""
+    scopes = sorted(scopes)
+    claims = issuer.claims(client, resource, scopes)
+    if issuer.shape != "entra":
+        more = {"username": user.name} if issuer.shape == "cognito" else {}
+        return claims | {"sub": user.id} | more
+    for name in ("roles", "xms_mirid", "app_displayname"):
+        claims.pop(name, None)
+    name = "upn" if resource.token_version == 1 else "preferred_username"
+    # In a token of a user the subject is another for each application, and only the object id is the same.
+    pairwise = f"{user.id}@{resource.identifier}"
+    said = {"oid": user.id, "sub": pairwise, "scp": " ".join(scopes), "idtyp": "user", name: user.name}
+    return claims | said | ({"roles": sorted(user.roles)} if user.roles else {})
+
+
+def password_grant(issuer: Issuer, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
+    """The answer to a user's name and password.
+
+    Raises:
+        OAuthError: They are wrong, or what is asked for does not exist, or the user may not have it.
+    """
+    user = next((user for user in issuer.users if user.name == form.get("username")), None)
+    expected = user.password if user is not None else ""
+    fits = hmac.compare_digest(expected.encode(), form.get("password", "").encode())
+    if user is None or not expected or not fits:
+        if issuer.shape == "entra":
+            raise EntraError(50126, "Error validating credentials due to invalid username or password.")
+        raise OAuthError("invalid_grant", "The user name or the password is wrong.")
+    resource, scopes = delegated_request(issuer, client, user.scopes, form, version)
+    claims = user_claims(issuer, client, user, resource, scopes)
+    return delegated_response(issuer, claims, resource, scopes)
+
+
+def delegated_request(
+    issuer: Issuer, client: Client, may_have: frozenset[str], form: dict[str, str], version: int
+) -> tuple[Resource, frozenset[str]]:
+    """The resource that a request for a user's token names, and the scopes: all of ``may_have`` where it names none.
+
+    Entra's second version asks for ``RESOURCE/.default`` or for ``RESOURCE/SCOPE`` words, all of one resource, and
+    besides for OpenID Connect's own scopes, which MSAL always adds; no ID or refresh token is issued for these.
+
+    Raises:
+        OAuthError: The resource does not exist, or a scope cannot be had.
+    """
+    words = form.get("scope", "").split()
+    if issuer.shape != "entra":
+        asked = frozenset(words) or may_have
+        if not asked <= may_have:
+            raise OAuthError("invalid_scope", "A scope that is asked for cannot be had for this user.")
+        return issuer.resource_asked_for(form, version), asked
+    if version == 1:
+        return issuer.resource_asked_for(form, version), may_have
+    pairs = {tuple(word.rpartition("/")[::2]) for word in words if word not in _OPENID_SCOPES}
+    if not pairs:
+        text = "The request body must contain the following parameter: 'scope'."
+        raise EntraError(900144, text, "invalid_request")
+    resources, names = {resource for resource, _ in pairs}, frozenset(name for _, name in pairs)
+    if len(resources) > 1:
+        text = "Provided value for the input parameter scope is not valid because it contains more than one resource."
+        raise EntraError(28000, text, "invalid_scope")
+    if ".default" in names and len(names) > 1:
+        text = "The scope is not valid. .default scope can't be combined with resource-specific scopes."
+        raise EntraError(70011, text, "invalid_scope")
+    resource = issuer.resource_asked_for({**form, "scope": f"{resources.pop()}/.default"}, version)
+    if ".default" in names:
+        return resource, may_have
+    if not names <= may_have:
+        raise no_consent(client)
+    return resource, names
+
+
+def no_consent(client: Client) -> EntraError:
+    """Entra's refusal of what nobody has allowed ``client`` to ask for."""
+    text = (
+        f"The user or administrator has not consented to use the application with ID '{client.id}'. "
+        "Send an interactive authorization request for this user and resource."
+    )
+    return EntraError(65001, text, suberror="consent_required")
+
+
+def delegated_response(
+    issuer: Issuer, claims: dict[str, Any], resource: Resource, scopes: Iterable[str]
+) -> dict[str, Any]:
+    """The token response with a user's token; Entra's says the scopes together with their resource."""
+    response = issuer.response(claims, scopes)
+    if issuer.shape != "entra":
+        return response
+    prefix = f"{resource.identifier}/" if claims["ver"] == "2.0" else ""
+    said = " ".join(f"{prefix}{scope}" for scope in sorted(scopes))
+    return {**response, "scope": said, "ext_expires_in": response["expires_in"]}

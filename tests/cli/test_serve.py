@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import neo4j
+import psutil
+import pytest
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from cli.serve import _listener
+from local.emulators.issuer import Client as OAuthClient
+from local.emulators.issuer import Issuer, Resource, running_issuer
+from local.neo4j import EmbeddedNeo4j
+from tests.core.identity.test_bearer import Memory
+from tests.support.processes import Command, environment, finished, running
+
+QUESTION = {"query": "MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", "params": {"faa": "LGA"}}
+
+
+@pytest.fixture(scope="module")
+def environ(sample_database: EmbeddedNeo4j) -> dict[str, str]:
+    """The embedded database that the suite runs is shared by every command that is started here."""
+    return environment(NEO4J_M2M_DATA_DIR=str(sample_database.data_dir))
+
+
+@pytest.fixture(scope="module")
+def served(environ: dict[str, str]) -> Iterator[Command]:
+    with running("serve", "--port", "0", environ=environ) as command:
+        yield command
+
+
+async def ask(client: Client) -> Any:
+    result = await client.call_tool("read-cypher", QUESTION)
+    assert not result.is_error
+    return result.structured_content["rows"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])
+async def test_an_sdk_client_of_either_era_lists_and_calls_over_http(served: Command, mode: str) -> None:
+    async with Client(served.ready["url"], mode=mode) as client:  # type: ignore[arg-type]
+        listed = await client.list_tools()
+        assert [tool.name for tool in listed.tools] == [
+            "get-schema",
+            "read-cypher",
+            "explain-cypher",
+            "search-index",
+            "list-procedures",
+        ]
+        assert await ask(client) == [["La Guardia"]]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_an_sdk_client_of_either_era_lists_and_calls_over_stdio(environ: dict[str, str], mode: str) -> None:
+    command = StdioServerParameters(command=sys.executable, args=["-m", "cli.main", "serve", "--stdio"], env=environ)
+    async with Client(stdio_client(command), mode=mode) as client:  # type: ignore[arg-type]
+        listed = await client.list_tools()
+        assert [tool.name for tool in listed.tools] == [
+            "get-schema",
+            "read-cypher",
+            "explain-cypher",
+            "search-index",
+            "list-procedures",
+        ]
+        assert await ask(client) == [["La Guardia"]]
+
+
+async def test_sixteen_clients_at_once_are_all_answered(served: Command) -> None:
+    async def one() -> Any:
+        async with Client(served.ready["url"]) as client:
+            return [await ask(client) for _ in range(4)]
+
+    answers = await asyncio.gather(*(one() for _ in range(16)))
+    assert answers == [[[["La Guardia"]]] * 4] * 16
+
+
+def test_serve_prints_one_line_of_json_and_nothing_else_on_stdout(environ: dict[str, str]) -> None:
+    with running("serve", "--port", "0", environ=environ) as command:
+        assert list(command.ready) == ["url"]
+        assert command.ready["url"].startswith("http://127.0.0.1:")
+        assert command.stop() == 0
+        assert command.process.stdout is not None
+        assert command.process.stdout.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_serve_cleanly_even_while_a_call_is_under_way(environ: dict[str, str], number: int) -> None:
+    with running("serve", "--port", "0", environ=environ) as command:
+        slow = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b) AS x"
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "read-cypher", "arguments": {"query": slow}},
+        }
+        with httpx2.Client() as client:
+            host, port = command.ready["url"].split("/")[2].split(":")
+            body = json.dumps(message).encode()
+            head = (
+                f"POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            )
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(head.encode() + b"\r\n\r\n" + body)
+                time.sleep(0.5)
+                started = time.monotonic()
+                assert command.stop(number) == 0
+                assert time.monotonic() - started < 15
+                assert connection.recv(1000).startswith(b"HTTP/1.1 503")
+            with pytest.raises(httpx2.ConnectError):
+                client.get(command.ready["url"])
+        assert not any("Traceback" in line for line in command.said)
+
+
+def test_answers_are_not_held_back_by_nagles_algorithm() -> None:
+    # asyncio turns it off for sockets that say that they are TCP; with it on, every answer takes 40 ms longer.
+    with _listener("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_nothing_but_the_loopback_interface_is_bound(served: Command) -> None:
+    bound = {
+        connection.laddr.ip
+        for connection in psutil.Process(served.process.pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert bound == {"127.0.0.1"}
+
+
+def test_a_page_under_another_name_reaches_nothing(served: Command) -> None:
+    with httpx2.Client() as client:
+        for path in ("/mcp", "/health"):
+            url = served.ready["url"].replace("/mcp", path)
+            assert client.get(url, headers={"host": "evil.example"}).status_code == 421
+        headers = {"origin": "http://evil.example", "content-type": "application/json"}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        assert client.post(served.ready["url"], json=message, headers=headers).status_code == 403
+
+
+def test_a_get_is_answered_at_once(served: Command) -> None:
+    with httpx2.Client() as client:
+        started = time.monotonic()
+        response = client.get(served.ready["url"], headers={"accept": "text/event-stream"})
+        assert time.monotonic() - started < 1
+        assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(environ: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = finished("serve", "--port", str(port), environ=environ)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert f"Port {port} of 127.0.0.1 is taken" in result.stderr
+    assert "--port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "８０"])
+def test_a_port_that_is_none_is_refused(environ: dict[str, str], port: str) -> None:
+    result = finished("serve", f"--port={port}", environ=environ)
+    assert result.returncode == 2
+    assert "is not a port" in result.stderr
+
+
+def test_a_wrong_setting_stops_it_before_anything_starts() -> None:
+    result = finished("serve", environ=environment(NEO4J_M2M_MAX_ROWS="many", NEO4J_M2M_MAXROWS="7"))
+    assert result.returncode == 1
+    assert "NEO4J_M2M_MAX_ROWS" in result.stderr
+    assert "did you mean" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_uri_without_a_password_is_refused_at_start() -> None:
+    result = finished("serve", environ=environment(NEO4J_URI="bolt://127.0.0.1:1"))
+    assert result.returncode == 1
+    assert "NEO4J_URI is set and NEO4J_PASSWORD is not" in result.stderr
+
+
+def test_a_client_that_hangs_up_stops_its_statement_in_the_database(
+    served: Command, neo4j_driver: neo4j.Driver
+) -> None:
+    slow = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b) AS hung_up"
+    arguments = {"name": "read-cypher", "arguments": {"query": slow}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments}
+    look = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery CONTAINS $mark RETURN count(*) AS n"
+
+    def running() -> int:
+        return int(neo4j_driver.execute_query(look, mark="hung" + "_up").records[0]["n"])
+
+    with httpx2.Client(timeout=1) as client, pytest.raises(httpx2.ReadTimeout):
+        client.post(served.ready["url"], json=message)
+    for _ in range(100):
+        if running() == 0:
+            return
+        time.sleep(0.05)
+    pytest.fail("the statement still runs in the database")
+
+
+async def test_a_database_of_ones_own_is_served_and_its_being_down_is_an_answer_not_an_end() -> None:
+    environ = environment(NEO4J_URI="bolt://127.0.0.1:1", NEO4J_PASSWORD="canary-password-5f1c")
+    with running("serve", "--port", "0", environ=environ) as command:
+        async with Client(command.ready["url"]) as client:
+            for _ in range(2):
+                result = await client.call_tool("read-cypher", {"query": "RETURN 1"})
+                assert result.is_error
+                assert "cannot be reached" in result.content[0].text  # type: ignore[union-attr]
+        with httpx2.Client() as plain:
+            health = plain.get(command.ready["url"].replace("/mcp", "/health"))
+            assert health.status_code == 503
+            assert health.json() == {"status": "degraded", "database": "down"}
+        assert command.stop() == 0
+        assert not any("canary" in line for line in command.said)
+
+
+WRITERS = """
+[[rule]]
+name = "this machine writes"
+kind = "local"
+access = "write"
+max_rows = 2
+"""
+
+
+async def test_a_policy_says_what_this_machines_own_user_may_do(environ: dict[str, str]) -> None:
+    with running("serve", "--port", "0", environ={**environ, "NEO4J_M2M_POLICY": WRITERS}) as command:
+        async with Client(command.ready["url"]) as client:
+            listed = await client.list_tools()
+            assert "write-cypher" in [tool.name for tool in listed.tools]
+            result = await client.call_tool("read-cypher", {"query": "MATCH (a:Airport) RETURN a.faa AS faa"})
+            assert result.structured_content["row_count"] == 2
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--port", "0"], ["serve", "--stdio"]])
+def test_a_policy_that_is_wrong_or_lets_nobody_in_stops_it_at_start(
+    environ: dict[str, str], tmp_path: Path, arguments: list[str]
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[[rule]]\nname = "a"\ntools = ["read-cyper"]\n')
+    result = finished(*arguments, environ={**environ, "NEO4J_M2M_POLICY": str(file)})
+    assert result.returncode == 1
+    assert f"{file}, line 3" in result.stderr
+    result = finished(*arguments, environ={**environ, "NEO4J_M2M_POLICY": '[[rule]]\nname = "a"\nplatform = "aws"'})
+    assert result.returncode == 1
+    assert 'kind = "local"' in result.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_another_address_is_not_bound_as_long_as_nobody_proves_who_he_is(environ: dict[str, str], host: str) -> None:
+    result = finished("serve", "--host", host, environ=environ)
+    assert result.returncode == 1
+    assert "NEO4J_M2M_ISSUERS" in result.stderr
+    assert "NEO4J_M2M_KEYS_FILE" in result.stderr
+
+
+async def test_with_api_keys_everybody_proves_who_he_is_and_the_policy_decides(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    ring = tmp_path / "keys.json"
+    keys = {
+        name: finished("keys", "create", "--name", name, "--file", str(ring), environ=environ).stdout.strip()
+        for name in ("reader", "stranger")
+    }
+    policy = '[[rule]]\nname = "reader"\nkind = "api_key"\nrole = "reads"'
+    reader = finished("keys", "create", "--name", "r", "--role", "reads", "--file", str(ring), environ=environ)
+    keys["reader"] = reader.stdout.strip()
+    settings = {**environ, "NEO4J_M2M_KEYS_FILE": str(ring), "NEO4J_M2M_POLICY": policy}
+    with running("serve", "--port", "0", environ=settings) as command, httpx2.Client() as client:
+        url = command.ready["url"]
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read-cypher"}}
+        message["params"]["arguments"] = QUESTION  # type: ignore[index]
+        for headers in ({"x-api-key": keys["reader"]}, {"authorization": f"Bearer {keys['reader']}"}):
+            answer = client.post(url, json=message, headers=headers)
+            assert answer.json()["result"]["isError"] is False
+        for method in ("GET", "POST", "DELETE"):
+            assert client.request(method, url).status_code == 401
+            assert client.request(method, url, headers={"x-api-key": keys["reader"][:-1]}).status_code == 401
+        assert client.post(url, json=message, headers={"x-api-key": keys["stranger"]}).status_code == 403
+        assert client.get(url.replace("/mcp", "/health")).status_code == 200
+        command.stop()
+        for line in command.said:
+            assert not any(key in line for key in keys.values())
+
+
+async def test_a_rule_names_the_stored_credential_that_its_callers_statements_run_with(
+    environ: dict[str, str], scratch_database: EmbeddedNeo4j, tmp_path: Path
+) -> None:
+    stored = tmp_path / "credentials"
+    stored.mkdir()
+    other = stored / "other.txt"
+    password = scratch_database.password.get_secret_value()
+    other.write_text(f"NEO4J_URI={scratch_database.uri}\nNEO4J_USERNAME=neo4j\nNEO4J_PASSWORD={password}\n")
+    other.chmod(0o600)
+    settings = {**environ, "NEO4J_M2M_CREDENTIALS_DIR": str(stored)}
+    policy = '[[rule]]\nname = "other"\nkind = "local"\ncredential = "{}"'
+    question = {"query": "MATCH (a:Airport) RETURN count(a) AS n"}
+    with running("serve", "--port", "0", environ={**settings, "NEO4J_M2M_POLICY": policy.format("other")}) as command:
+        async with Client(command.ready["url"]) as client:
+            result = await client.call_tool("read-cypher", question)
+            assert result.structured_content["rows"] == [[0]]
+    missing = finished("serve", environ={**settings, "NEO4J_M2M_POLICY": policy.format("nobody")})
+    assert missing.returncode == 1
+    assert "names the credential 'nobody'" in missing.stderr
+    assert "There are: other." in missing.stderr
+    other.chmod(0o644)
+    exposed = finished("serve", environ=settings)
+    assert exposed.returncode == 1
+    assert "chmod 600" in exposed.stderr
+    assert password not in exposed.stderr + missing.stderr
+
+
+async def test_an_agent_with_client_credentials_finds_the_issuer_and_reads_the_graph(environ: dict[str, str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/mcp"
+    clients = [OAuthClient(name, f"{name}-secret", scopes=frozenset({"graph:read"})) for name in ("agent", "intruder")]
+    with running_issuer(Issuer("oidc", clients, [Resource(url)])) as issuer:
+        issuers = f'[[issuer]]\nname = "ours"\nplatform = "oidc"\nissuer = "{issuer.issuer.issuers[0]}"\n'
+        issuers += f'audience = "{url}"\nroles = ["graph:read"]\n'
+        policy = '[[rule]]\nname = "the agent"\nplatform = "oidc"\nid = "agent"'
+        settings = {**environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_POLICY": policy}
+        with running("serve", "--port", str(port), environ=settings) as command:
+            for name, admitted in (("agent", True), ("intruder", False)):
+                auth = ClientCredentialsOAuthProvider(
+                    url, Memory(), name, f"{name}-secret", issuer=issuer.issuer.issuers[0]
+                )
+                async with httpx2.AsyncClient(auth=auth) as http:
+                    if admitted:
+                        async with Client(streamable_http_client(url, http_client=http)) as client:
+                            assert await ask(client) == [["La Guardia"]]
+                    else:
+                        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+                        assert (await http.post(url, json=message)).status_code == 403
+            async with httpx2.AsyncClient() as http:
+                assert (await http.get(url)).status_code == 401
+                metadata = await http.get(url.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"))
+                assert metadata.json()["resource"] == url
+            command.stop()
+            assert not any("-secret" in line for line in command.said)

@@ -1,0 +1,28 @@
+"""How the tests read a value as the server does: through a real database, kept exact, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import neo4j
+
+from core.values.exact_values import keep_exact_values
+from core.values.plain_json import to_json
+
+
+def json_rows(driver: neo4j.Driver | neo4j.Session | neo4j.Transaction, statement: str, **parameters: Any) -> list[Any]:
+    """The rows of a statement, each a list in the JSON form of this server, proven to be valid JSON."""
+    if isinstance(driver, neo4j.Driver):
+        with driver.session() as session:
+            return json_rows(session, statement, **parameters)
+    result = driver.run(f"CYPHER 25 {statement}", parameters)
+    assert keep_exact_values(result)
+    rows = [[to_json(value) for value in record.values()] for record in result]
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    return rows
+
+
+def json_column(driver: neo4j.Driver, statement: str, **parameters: Any) -> list[Any]:
+    """The only column of a statement."""
+    return [value for (value,) in json_rows(driver, statement, **parameters)]
