@@ -17,6 +17,7 @@ from typing import Any
 
 from core.access.policy import parse_policy
 from core.identity.principal import Principal
+from core.tools import ALL_TOOLS
 
 KINDS = ("managed_identity", "service_principal", "iam_role", "api_key")
 ROUNDS = 5
@@ -71,7 +72,7 @@ def main() -> None:
     rules = parser.parse_args().rules
     text = policy_text(rules)
     started = time.perf_counter()
-    policy = parse_policy(text, source="policy.toml")
+    policy = parse_policy(text, source="policy.toml", tools=ALL_TOOLS)
     parsed = time.perf_counter() - started
     tables = tomllib.loads(text)["rule"]
     figures: dict[str, list[float]] = {"warm": [], "cold": [], "naive walk": []}

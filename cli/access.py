@@ -15,6 +15,7 @@ from core.errors import LocalError, PolicyError
 from core.from_settings import stored_api_keys, token_door
 from core.http import Request, Response
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
+from core.tools import ALL_TOOLS
 
 if TYPE_CHECKING:
     from cli.settings import CommandLineSettings
@@ -100,7 +101,7 @@ def _grant_for(settings: CommandLineSettings, secrets: SecretDirectory | None) -
     if settings.policy is None:
         return read_only
     variable = settings.variable("policy")
-    policy = read_policy(settings.policy, source=variable)
+    policy = read_policy(settings.policy, source=variable, tools=ALL_TOOLS)
     names = secrets.names() if secrets is not None and policy.credentials else []
     missing = sorted(policy.credentials - set(names))
     if missing:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from cli.output import say
-from core.access.grant import WRITING_TOOLS, Grant, read_only
+from core.access.grant import Grant, read_only
 from core.access.policy import Decision, read_policy
 from core.identity.principal import Principal
 from core.settings import Settings
+from core.tools import ALL_TOOLS
 
 __all__ = ["NOTHING_GRANTED", "explain"]
 
@@ -27,7 +28,7 @@ def explain(file: str | None, principal: Principal, settings: Settings) -> int:
         say(f"No policy is given by --policy or {setting}: the default holds.")
         decision = Decision(read_only(principal), [])
     else:
-        policy = read_policy(file or settings.policy or "", source="--policy" if file else setting)
+        policy = read_policy(file or settings.policy or "", source="--policy" if file else setting, tools=ALL_TOOLS)
         say(f"The policy of {file or setting} has {len(policy)} rule(s).")
         decision = policy.explain(principal)
     for reason in decision.reasons:
@@ -48,8 +49,8 @@ def _lines(grant: Grant) -> list[tuple[str, str]]:
     )
     return [
         ("granted by", grant.rule),
-        ("access", "read and write" if grant.tools & WRITING_TOOLS else "read"),
-        ("tools", ", ".join(sorted(grant.tools))),
+        ("access", "read and write" if grant.writes else "read"),
+        ("tools", ", ".join(sorted(tool.name for tool in ALL_TOOLS if grant.allows(tool)))),
         ("database", grant.database or "as the settings say"),
         ("user", _user(grant)),
         ("limits", f"at most {said}" if said else "as the settings say"),

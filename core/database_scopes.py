@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +10,7 @@ from core.credentials.sources import Credentials
 from core.graph.database import Database
 from core.graph.pool import Pool
 from core.guard.guard import AllowList, Guard
+from core.remembered import BoundedMap
 from core.schema.cache import SchemaCache
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class DatabaseScopes:
         self._workload = workload
         self._changed = changed
         self._pools: dict[str | None, Pool] = {}
-        self._scopes: OrderedDict[_Key, DatabaseScope] = OrderedDict()
+        self._scopes: BoundedMap[_Key, DatabaseScope] = BoundedMap(_SCOPES_KEPT)
 
     @property
     def default(self) -> DatabaseScope:
@@ -79,9 +79,6 @@ class DatabaseScopes:
             allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
             guard = Guard(opened, allowed, longest=settings.statement_limit)
             scope = self._scopes[key] = DatabaseScope(opened, guard, SchemaCache(opened, settings.schema_ttl))
-            if len(self._scopes) > _SCOPES_KEPT:
-                self._scopes.popitem(last=False)
-        self._scopes.move_to_end(key)
         return scope
 
     def _pool(self, credential: str | None) -> Pool:
@@ -98,7 +95,7 @@ class DatabaseScopes:
     def _on_change(self, credential: str | None) -> None:
         """Another credential may lead to another database, or to other rights: what was remembered is forgotten."""
         for key in [key for key in self._scopes if key[0] == credential]:
-            self._scopes.pop(key)
+            self._scopes.forget(key)
         if self._changed is not None:
             self._changed(credential)
 

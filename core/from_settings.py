@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.access.grant import GrantFor, read_only
 from core.access.policy import read_policy
 from core.credentials.sources import load_secret
+from core.tools import ALL_TOOLS
 
 if TYPE_CHECKING:
     from core.credentials.secret_store import SecretStore
@@ -29,7 +30,7 @@ def configured_grants(settings: Settings) -> GrantFor:
     """
     if settings.policy is None:
         return read_only
-    return read_policy(settings.policy, source=settings.variable("policy")).grant_for
+    return read_policy(settings.policy, source=settings.variable("policy"), tools=ALL_TOOLS).grant_for
 
 
 def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> BearerDoor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-
 from core.database_scopes import DatabaseScopes
+from core.remembered import Lifetime, Refreshed
 
 __all__ = ["Health"]
 
@@ -18,14 +16,11 @@ class Health:
 
     def __init__(self, scopes: DatabaseScopes) -> None:
         self._scopes = scopes
-        self._lock = asyncio.Lock()
-        self._looked_at = -_KNOWN_FOR
-        self._up = False
+        self._up = Refreshed(self._look, lambda up: Lifetime(_KNOWN_FOR, _KNOWN_FOR), what=None)
+
+    async def _look(self) -> bool:
+        return await self._scopes.default.database.answers()
 
     async def database_answers(self) -> bool:
         """Whether the database answered within the last moment, or does now. Never raises."""
-        async with self._lock:
-            if time.monotonic() - self._looked_at >= _KNOWN_FOR:
-                self._up = await self._scopes.default.database.answers()
-                self._looked_at = time.monotonic()
-            return self._up
+        return await self._up.get()

@@ -1,22 +1,24 @@
-"""A value from elsewhere that is fetched when it is needed, remembered for a while, and never fetched twice at once."""
+"""What this server remembers: a value that is fetched again when it is old, and a map that holds only so much."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from core.deadline import Deadline
 from core.errors import Neo4jM2mError
 
-__all__ = ["Lifetime", "Refreshed"]
+__all__ = ["BoundedMap", "Lifetime", "Refreshed"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 _RETRY_SECONDS = 5.0
 """How long a failed fetch keeps everybody from trying again: no caller can drive the place where the value is kept."""
@@ -29,7 +31,7 @@ _LONGEST_PAUSE = 1.0
 class Lifetime:
     """Seconds, counted from when the value was asked for.
 
-    Until ``fresh`` it is used without asking; until ``usable`` it is used where no newer one can be had.
+    Until ``fresh`` it is used without asking; until ``usable`` it is used where no newer one can be fetched.
     """
 
     fresh: float
@@ -37,26 +39,30 @@ class Lifetime:
 
 
 class Refreshed(Generic[T]):
-    """Remembers what ``fetch`` answered, for as long as ``lifetime`` says of it.
+    """Remembers what ``fetch`` answered, for as long as ``lifetime`` says; where that is None, not at all.
 
-    However many calls need it, one fetch is under way at the most. It belongs to the call that began it: if that call
-    is cancelled, the next in the queue fetches. ``fetch`` raises `Neo4jM2mError` for what can go wrong, and bounds
-    itself in time. ``clock`` is the time of day: the monotonic clock stands still in a function that its platform has
+    However many calls need it, at most one fetch is under way. It belongs to the call that began it: if that call is
+    cancelled, the next in the queue fetches. ``fetch`` raises `Neo4jM2mError` for what can go wrong, and bounds itself
+    in time. ``clock`` is the time of day: the monotonic clock stands still in a function that its platform has
     frozen. A clock that was set back makes the value old. An instance belongs to one event loop.
     """
 
     def __init__(
         self,
-        fetch: Callable[[], Awaitable[T]],
-        lifetime: Callable[[T], Lifetime],
+        fetch: Callable[[], Awaitable[T]] | None,
+        lifetime: Callable[[T], Lifetime | None],
         *,
-        what: str,
+        what: str | None,
+        retry_seconds: float = _RETRY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``what`` is how the log calls the value."""
+        """``what`` names the value in the log, where failures are reported; None reports none. ``retry_seconds`` is how
+        long a failed fetch keeps everybody from trying again. ``fetch`` may be None where each `get` brings its own.
+        """
         self._fetch = fetch
         self._lifetime = lifetime
         self._what = what
+        self._retry_seconds = retry_seconds
         self._clock = clock
         self._lock = asyncio.Lock()
         self._value: T | None = None
@@ -66,23 +72,28 @@ class Refreshed(Generic[T]):
         self._failure: Neo4jM2mError | None = None
         self._generation = 0
 
-    async def get(self) -> T:
-        """The value, fresh; one that is still usable if no fresh one can be had.
+    async def get(
+        self, *, suits: Callable[[T], bool] | None = None, fetch: Callable[[], Awaitable[T]] | None = None
+    ) -> T:
+        """The value, fresh; one that is still usable if no fresh one can be fetched.
+
+        A remembered value that does not do for ``suits`` is fetched again. ``fetch`` takes the place of the one that
+        this instance was made with, where fetching depends on the call.
 
         Raises:
             Neo4jM2mError: what ``fetch`` raised; for a few seconds after a failure, the same without a new try.
         """
-        value = self._remembered(self._life.fresh)
+        value = self._remembered(self._life.fresh, suits)
         if value is not None:
             return value
         async with self._lock:
-            value = self._remembered(self._life.fresh)
+            value = self._remembered(self._life.fresh, suits)
             if value is not None:
                 return value
-            if not self._within(_RETRY_SECONDS, self._failed_at) and await self._refresh():
-                assert self._value is not None  # noqa: S101 - for the type checker
-                return self._value
-            value = self._remembered(self._life.usable)
+            if not self._within(self._retry_seconds, self._failed_at):
+                value = await self._refresh(fetch or self._fetch)
+            if value is None:
+                value = self._remembered(self._life.usable, suits)
             if value is not None:
                 return value
             assert self._failure is not None  # noqa: S101 - for the type checker
@@ -100,7 +111,7 @@ class Refreshed(Generic[T]):
                 if self._value is not None and self._value != value:
                     return self._value
                 if self._generation == asked:
-                    await self._refresh()
+                    await self._refresh(self._fetch)
                 asked = self._generation
                 if self._value is not None and self._value != value:
                     return self._value
@@ -114,22 +125,59 @@ class Refreshed(Generic[T]):
         if self._value == value:
             self._value = None
 
-    def _remembered(self, seconds: float) -> T | None:
-        return self._value if self._within(seconds, self._asked_at) else None
+    def _remembered(self, seconds: float, suits: Callable[[T], bool] | None) -> T | None:
+        if self._value is None or not self._within(seconds, self._asked_at):
+            return None
+        return self._value if suits is None or suits(self._value) else None
 
     def _within(self, seconds: float, since: float) -> bool:
         return 0 <= self._clock() - since < seconds
 
-    async def _refresh(self) -> bool:
-        """Fetch the value; whether it was had. What fails is noted: the value at hand stays."""
+    async def _refresh(self, fetch: Callable[[], Awaitable[T]] | None) -> T | None:
+        """The value, fetched now; None if that failed. A failure is noted, and the value at hand stays."""
         self._generation += 1
         asked_at = self._clock()
         try:
-            value = await self._fetch()
+            assert fetch is not None  # noqa: S101 - for the type checker
+            value = await fetch()
         except Neo4jM2mError as error:
             self._failure, self._failed_at = error, self._clock()
-            logger.warning("%s could not be had: %s", self._what, error)
-            return False
-        self._value, self._asked_at, self._life = value, asked_at, self._lifetime(value)
+            if self._what is not None:
+                logger.warning("%s could not be fetched: %s", self._what, error)
+            return None
+        life = self._lifetime(value)
+        if life is not None:
+            self._value, self._asked_at, self._life = value, asked_at, life
         self._failed_at = float("-inf")
-        return True
+        return value
+
+
+class BoundedMap(Generic[K, T]):
+    """A map of at most ``most`` entries: one more, and the entry that was not used for longest is forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[K, T] = OrderedDict()
+
+    def get(self, key: K) -> T | None:
+        """What is remembered under ``key``, which counts as a use; None if nothing is."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def __setitem__(self, key: K, value: T) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def forget(self, key: K) -> None:
+        """Remember nothing under ``key`` from now on."""
+        self._entries.pop(key, None)

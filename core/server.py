@@ -53,7 +53,7 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
 
     async def list_tools(context: ServerRequestContext[Call], params: PaginatedRequestParams | None) -> ListToolsResult:
         grant = context.lifespan_context.grant
-        return ListToolsResult(tools=[tool.listed for tool in by_name.values() if grant.allows(tool.name)])
+        return ListToolsResult(tools=[tool.listed for tool in by_name.values() if grant.allows(tool)])
 
     async def call_tool(context: ServerRequestContext[Call], params: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(params.name)
@@ -82,7 +82,7 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
     """
     arguments = dict(params.arguments or {})
     call.audit.tool(tool.name, arguments, cypher=tool.takes_cypher)
-    if not call.grant.allows(tool.name):
+    if not call.grant.allows(tool):
         call.audit.answered("not_granted")
         return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
     try:

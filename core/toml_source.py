@@ -69,9 +69,12 @@ class TomlTables:
             raise self.problem(self._top_line(table), f"write each {table} under a line [[{table}]]")
         self._tables: list[dict[str, Any]] = tables
 
-    def read(self, model: type[_Model]) -> list[_Model]:
-        """Every table as a ``model``, which has a ``name`` that only one of them may have."""
-        read = [self._read(index, model) for index in range(len(self._tables))]
+    def read(self, model: type[_Model], context: Any = None) -> list[_Model]:
+        """Every table as a ``model``, which has a ``name`` that only one of them may have.
+
+        ``context`` is what the model's validators are given.
+        """
+        read = [self._read(index, model, context) for index in range(len(self._tables))]
         self.must_differ("name", [[str(entry.name)] for entry in read])  # type: ignore[attr-defined]
         return read
 
@@ -85,9 +88,9 @@ class TomlTables:
                     raise self.problem(line, f"another {self._table} has the {key} {value!r} already")
             seen.update(of_table)
 
-    def _read(self, index: int, model: type[_Model]) -> _Model:
+    def _read(self, index: int, model: type[_Model], context: Any) -> _Model:
         try:
-            return model.model_validate(self._tables[index])
+            return model.model_validate(self._tables[index], context=context)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             message = first["msg"].removeprefix("Value error, ")

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from pydantic import SecretStr
 
-from core.access.grant import READING_TOOLS, Grant, GrantFor
+from core.access.grant import Grant, GrantFor
 from core.errors import Unauthenticated
 from core.http import Request, Response, bearer_token
 from core.identity.bearer import BearerDoor, credential_of
@@ -110,7 +110,7 @@ def capped(grant_for: GrantFor) -> GrantFor:
             return grant
         if grant.credential is not None or grant.database is not None or grant.impersonate is not None:
             return None
-        return replace(grant, tools=grant.tools & READING_TOOLS, rule=f"{grant.rule} (forwarded: reads only)")
+        return replace(grant, writes=False, rule=f"{grant.rule} (forwarded: reads only)")
 
     return granted
 

@@ -6,13 +6,13 @@ import hashlib
 import json
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from core.errors import IssuerUnavailable, Unauthenticated
 from core.fetch import FetchFailed, get
 from core.identity.principal import Principal, PrincipalKind
+from core.remembered import BoundedMap
 
 __all__ = ["PAT_PREFIX", "PatVerifier"]
 
@@ -35,7 +35,7 @@ class PatVerifier:
     def __init__(self, host: str, *, clock: Callable[[], float] = time.time) -> None:
         self._host = host
         self._clock = clock
-        self._remembered: OrderedDict[bytes, tuple[float, Principal | None]] = OrderedDict()
+        self._remembered: BoundedMap[bytes, tuple[float, Principal | None]] = BoundedMap(_REMEMBERED_LIMIT)
 
     async def verify(self, token: str) -> Principal:
         """Whom ``token`` proves the caller to be.
@@ -48,13 +48,11 @@ class PatVerifier:
             raise Unauthenticated("the credential is not of the form of a personal access token")
         digest = hashlib.sha256(token.encode()).digest()
         asked_at = self._clock()
-        until, principal = self._remembered.get(digest, (float("-inf"), None))
+        until, principal = self._remembered.get(digest) or (float("-inf"), None)
         if asked_at >= until or until - asked_at > _ACCEPTED_SECONDS:
             principal = await self._ask(token)
             seconds = _REFUSED_SECONDS if principal is None else _ACCEPTED_SECONDS
             self._remembered[digest] = (asked_at + seconds, principal)
-            if len(self._remembered) > _REMEMBERED_LIMIT:
-                self._remembered.popitem(last=False)
         if principal is None:
             raise Unauthenticated("the workspace does not know the personal access token")
         return principal

@@ -13,10 +13,10 @@ from pydantic.fields import FieldInfo
 from aws_lambda.settings import AwsSettings
 from azure_function.settings import AzureSettings
 from cli.main import build_parser
+from cli.settings import CommandLineSettings
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from databricks_app.settings import DatabricksSettings
-from cli.settings import CommandLineSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -23,15 +23,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from core.access.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.access.grant import Grant, GrantedTool
 from core.errors import PolicyError
 from core.identity.principal import Principal, PrincipalKind
 from core.toml_source import TomlTables, as_list, text_of
@@ -68,13 +68,13 @@ class _Rule(BaseModel):
     timeout: Annotated[float, Field(gt=0, strict=False)] | None = None
 
     @model_validator(mode="after")
-    def _known_names(self) -> _Rule:
-        for tool in self.tools or ():
-            if tool not in READING_TOOLS | WRITING_TOOLS:
-                known = ", ".join(sorted(READING_TOOLS | WRITING_TOOLS))
-                raise ValueError(f"tools: there is no tool {tool!r}; there are {known}")
-            if tool in WRITING_TOOLS and self.access != "write":
-                raise ValueError(f'tools: {tool} changes the graph, which access = "write" allows and "read" does not')
+    def _known_names(self, info: ValidationInfo) -> _Rule:
+        known: Mapping[str, GrantedTool] = info.context or {}
+        for name in self.tools or ():
+            if name not in known:
+                raise ValueError(f"tools: there is no tool {name!r}; there are {', '.join(sorted(known))}")
+            if not known[name].read_only and self.access != "write":
+                raise ValueError(f'tools: {name} changes the graph, which access = "write" allows and "read" does not')
         kinds = get_args(PrincipalKind)
         for kind in self.kind or ():
             if not any(character in kind for character in "*?[") and kind not in kinds:
@@ -83,10 +83,10 @@ class _Rule(BaseModel):
 
     def grant(self) -> Grant:
         """What the rule grants to those whom it fits."""
-        all_tools = READING_TOOLS | WRITING_TOOLS if self.access == "write" else READING_TOOLS
         return Grant(
-            tools=all_tools if self.tools is None else frozenset(self.tools),
             rule=self.name,
+            writes=self.access == "write",
+            tools=None if self.tools is None else frozenset(self.tools),
             credential=self.credential,
             database=self.database,
             impersonate=self.impersonate,
@@ -161,24 +161,25 @@ class Policy:
         return Decision(None, reasons)
 
 
-def read_policy(setting: str, *, source: str) -> Policy:
+def read_policy(setting: str, *, source: str, tools: Iterable[GrantedTool]) -> Policy:
     """The policy that a setting holds as text, or whose file it names; a text has more than one line or a ``[[``.
 
     Raises:
         PolicyError: as `parse_policy`; or there is no such file, or it cannot be read.
     """
     text, where = text_of(setting, source=source, what="policy file", error=PolicyError)
-    return parse_policy(text, source=where)
+    return parse_policy(text, source=where, tools=tools)
 
 
-def parse_policy(text: str, *, source: str) -> Policy:
-    """The policy that ``text`` states; ``source`` is what errors call it, a file's name or a setting's.
+def parse_policy(text: str, *, source: str, tools: Iterable[GrantedTool]) -> Policy:
+    """The policy that ``text`` states; ``source`` is what errors call it, a file's name or a setting's; ``tools`` are
+    those that there are, which rules may name.
 
     Raises:
         PolicyError: It does not parse, or a rule says what cannot be; the text gives source, line and reason.
     """
     tables = TomlTables(text, table="rule", source=source, what="A policy", error=PolicyError)
-    return Policy(tuple(_compile(rule) for rule in tables.read(_Rule)))
+    return Policy(tuple(_compile(rule) for rule in tables.read(_Rule, {tool.name: tool for tool in tools})))
 
 
 def _compile(rule: _Rule) -> _Compiled:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +25,7 @@ from core.credentials.credential import (
 )
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
 from core.errors import Neo4jM2mError, TokenRefused
-from core.remembered import Refreshed
+from core.remembered import BoundedMap, Refreshed
 
 __all__ = ["DatabaseAuth", "Login", "StillRefused", "WorkloadTokens", "database_auth"]
 
@@ -145,7 +144,7 @@ class _Exchange:
 
     def __init__(self, method: OnBehalfOf) -> None:
         self._method = method
-        self._users: OrderedDict[str, _Token] = OrderedDict()
+        self._users: BoundedMap[str, _Token] = BoundedMap(_EXCHANGES_KEPT)
 
     async def login(self, subject_token: SecretStr | None) -> Login:
         if subject_token is None:
@@ -166,7 +165,4 @@ class _Exchange:
             user = self._users[key] = _Token(
                 lambda: by_exchange(self._method, subject_token), "the token on behalf of a user"
             )
-            if len(self._users) > _EXCHANGES_KEPT:
-                self._users.popitem(last=False)
-        self._users.move_to_end(key)
         return user

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from core.guard.allow_lists import (
 )
 from core.guard.commands import execution_mode, forbidden_command
 from core.guard.lexer import dotted_calls, tokenize
+from core.remembered import BoundedMap
 
 if TYPE_CHECKING:
     from core.deadline import Deadline
@@ -69,6 +69,13 @@ def _matches(name: str, patterns: frozenset[str]) -> bool:
     return name in patterns or any(pattern[-1:] == "*" and name.startswith(pattern[:-1]) for pattern in patterns)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What was decided on a statement: why it is refused, or None."""
+
+    refusal: str | None
+
+
 class Guard:
     """Decides whether statements only read, and remembers what it decided.
 
@@ -90,7 +97,7 @@ class Guard:
         self._graph = graph
         self.allowed = allowed
         self._longest = longest
-        self._verdicts: OrderedDict[tuple[bytes, bool], str | None] = OrderedDict()
+        self._verdicts: BoundedMap[tuple[bytes, bool], _Verdict] = BoundedMap(_VERDICTS_KEPT)
 
     async def require_read(
         self,
@@ -140,20 +147,16 @@ class Guard:
         if refusal is not None:
             raise NotReadOnly(refusal)
         key = (hashlib.sha256(statement.encode("utf-8", "surrogatepass")).digest(), writes)
-        if key in self._verdicts:
-            self._verdicts.move_to_end(key)
-            refusal = self._verdicts[key]
-        else:
+        verdict = self._verdicts.get(key)
+        if verdict is None:
             refusal = self._refusal_of_text(statement, writes=writes)
             if refusal is None:
                 if explanation is None:
                     explanation = await self._graph.explain(statement, parameters, deadline=deadline)
                 refusal = self._refusal_of_plan(explanation, writes=writes)
-            self._verdicts[key] = refusal
-            if len(self._verdicts) > _VERDICTS_KEPT:
-                self._verdicts.popitem(last=False)
-        if refusal is not None:
-            raise NotReadOnly(refusal)
+            verdict = self._verdicts[key] = _Verdict(refusal)
+        if verdict.refusal is not None:
+            raise NotReadOnly(verdict.refusal)
 
     def _refusal_of_length(self, statement: str) -> str | None:
         if len(statement) > self._longest:

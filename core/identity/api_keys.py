@@ -38,12 +38,12 @@ from typing import Literal
 from pydantic import SecretStr
 
 from core.errors import IssuerUnavailable
-from core.identity.key_ring import HASH_PREFIX, ID_LENGTH, ApiKey, KeyRingError, parse_key_ring
+from core.identity.key_ring import HASH_PREFIX, ID_LENGTH, KEY_PREFIX, ApiKey, KeyRingError, parse_key_ring
 from core.identity.principal import Principal
+from core.remembered import Lifetime, Refreshed
 
 __all__ = [
     "KEY_PATTERN",
-    "KEY_PREFIX",
     "ApiKeyVerifier",
     "KeyRingUnavailable",
     "NewKey",
@@ -55,12 +55,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-KEY_PREFIX = "n4m_"
-
 _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
 
-KEY_PATTERN = rf"n4m_[0-9A-Za-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
+KEY_PATTERN = rf"{KEY_PREFIX}[0-9A-Za-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
 """The regular expression of a key, for secret scanners: it needs no more than what all their dialects have."""
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -72,7 +70,7 @@ Reason = Literal["valid", "malformed", "unknown", "wrong secret", "expired", "re
 
 
 class KeyRingUnavailable(IssuerUnavailable):
-    """No key can be accepted or refused now: the ring cannot be had, and what is remembered is too old."""
+    """No key can be accepted or refused now: the ring cannot be loaded, and what is remembered is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +149,12 @@ class ApiKeyVerifier:
         self._load = load
         self._platform = platform
         self._source = source
-        self._ttl = ttl
-        self._max_stale = max_stale
         self._load_timeout = load_timeout
-        self._retry_after = retry_after
         self._clock = clock
-        self._lock = asyncio.Lock()
-        self._keys: Mapping[str, ApiKey] | None = None
-        self._asked_at = 0.0
-        self._failed_at: float | None = None
+        lifetime = Lifetime(ttl, max_stale)
+        self._ring = Refreshed(
+            self._keys, lambda keys: lifetime, what="the key ring", retry_seconds=retry_after, clock=clock
+        )
 
     async def verify(self, key: str) -> Principal | None:
         """The principal that ``key`` proves, or None; the log says why not.
@@ -203,41 +198,21 @@ class ApiKeyVerifier:
         )
 
     async def _current(self) -> Mapping[str, ApiKey]:
-        """The keys of a ring that is fresh; of one that is a little stale if no fresh one can be had."""
-        keys = self._remembered(self._ttl)
-        if keys is not None:
-            return keys
-        # A load belongs to the call that began it: if that one is cancelled, the next in the queue loads.
-        async with self._lock:
-            keys = self._remembered(self._ttl)
-            if keys is not None:
-                return keys
-            keys = None if self._waiting() else await self._reload()
-            if keys is None:
-                keys = self._remembered(self._max_stale)
-            if keys is None:
-                raise KeyRingUnavailable("the key ring is out of reach")
-            return keys
+        """The keys of a ring that is fresh; of one that is a little stale if no fresh one can be loaded."""
+        try:
+            return await self._ring.get()
+        except KeyRingError:
+            raise KeyRingUnavailable("the key ring is out of reach") from None
 
-    def _remembered(self, seconds: float) -> Mapping[str, ApiKey] | None:
-        return self._keys if 0 <= self._clock() - self._asked_at < seconds else None
+    async def _keys(self) -> Mapping[str, ApiKey]:
+        """The keys of the ring as it is now, by their ids.
 
-    def _waiting(self) -> bool:
-        return self._failed_at is not None and 0 <= self._clock() - self._failed_at < self._retry_after
-
-    async def _reload(self) -> Mapping[str, ApiKey] | None:
-        """The keys of the ring as it is now; None, and a line in the log, if it cannot be had."""
-        asked_at = self._clock()
+        Raises:
+            KeyRingError: It cannot be loaded, or does not parse.
+        """
         try:
             async with asyncio.timeout(self._load_timeout):
                 text = await self._load()
-            ring = parse_key_ring(text, self._source)
         except Exception as error:  # noqa: BLE001 - a secret store may fail in any way, and its text may hold anything
-            self._failed_at = self._clock()
-            why = str(error) if isinstance(error, KeyRingError) else type(error).__name__
-            logger.error("the key ring could not be loaded: %s", why)
-            return None
-        self._keys = {key.id: key for key in ring.keys}
-        self._asked_at = asked_at
-        self._failed_at = None
-        return self._keys
+            raise KeyRingError(f"its store failed with {type(error).__name__}") from None
+        return {key.id: key for key in parse_key_ring(text, self._source).keys}

@@ -14,16 +14,14 @@ from typing import Protocol
 
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
 from core.http import JSON_HEADERS, Request, Response, plain
+from core.identity.key_ring import KEY_PREFIX
 from core.identity.principal import Principal
 from core.identity.resource_metadata import ResourceMetadata, challenge
 from core.identity.tokens import TokenVerifier
 
-__all__ = ["API_KEY_PREFIX", "BearerDoor", "KeyVerifier", "Prove", "credential_of"]
+__all__ = ["BearerDoor", "KeyVerifier", "Prove", "credential_of"]
 
 logger = logging.getLogger(__name__)
-
-API_KEY_PREFIX = "n4m_"
-"""What an API key begins with, and no token does."""
 
 _CREDENTIAL = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 """RFC 6750 section 2.1: what may stand after ``Bearer``."""
@@ -89,7 +87,7 @@ class BearerDoor:
         credential = credential_of(request)
         if credential is None:
             raise Unauthenticated
-        if credential.startswith(API_KEY_PREFIX):
+        if credential.startswith(KEY_PREFIX):
             principal = await self._api_keys.verify(credential) if self._api_keys else None
             if principal is None:
                 raise Unauthenticated("the API key is not valid")

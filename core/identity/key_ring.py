@@ -25,6 +25,7 @@ from core.errors import Neo4jM2mError
 __all__ = [
     "HASH_PREFIX",
     "ID_LENGTH",
+    "KEY_PREFIX",
     "LABEL_PATTERN",
     "NAME_PATTERN",
     "ApiKey",
@@ -34,6 +35,9 @@ __all__ = [
     "parse_key_ring",
     "render_key_ring",
 ]
+
+KEY_PREFIX = "n4m_"
+"""What an API key begins with, and no token does."""
 
 ID_LENGTH = 10
 

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from core.identity.issuers import TrustedIssuer
 from core.identity.jws import UnverifiedToken, read_token
 from core.identity.keysets import FRESH_SECONDS, KeySet
 from core.identity.principal import Principal
+from core.remembered import BoundedMap
 
 if TYPE_CHECKING:
     from jwt import PyJWS
@@ -53,7 +53,7 @@ class TokenVerifier:
     ) -> None:
         self._clock = clock
         self._accepted: dict[str, _Accepted] = {}
-        self._remembered: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._remembered: BoundedMap[bytes, tuple[float, Principal]] = BoundedMap(_REMEMBERED_LIMIT)
         for issuer in issuers:
             shared = KeySet(issuer.issuer[0], issuer.jwks_uri, fetch=fetch, clock=clock) if issuer.jwks_uri else None
             for name in issuer.issuer:
@@ -71,13 +71,9 @@ class TokenVerifier:
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered.get(digest)
         if known is not None and self._clock() < known[0]:
-            self._remembered.move_to_end(digest)
             return known[1]
         principal, until = await self._verify(token)
         self._remembered[digest] = (min(until, self._clock() + FRESH_SECONDS), principal)
-        self._remembered.move_to_end(digest)
-        if len(self._remembered) > _REMEMBERED_LIMIT:
-            self._remembered.popitem(last=False)
         return principal
 
     async def _verify(self, token: str) -> tuple[Principal, float]:

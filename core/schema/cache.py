@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.deadline import Deadline
+from core.remembered import Lifetime, Refreshed
 from core.schema.reading import read_schema
 from core.schema.statements import quote
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["SchemaCache", "quote", "read_schema"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of the schema: when it began, and whether values of properties were read with it."""
+
+    schema: dict[str, Any]
+    begun_at: float
+    samples: bool
+
+
 class SchemaCache:
     """The schema as one database user sees it in one database, kept for ``ttl`` seconds.
 
@@ -26,14 +36,13 @@ class SchemaCache:
     fails, is cancelled or runs out of time, the next one in the queue reads, with its own time.
     """
 
-    def __init__(self, graph: Database, ttl: float) -> None:
-        self._graph = graph
-        self._ttl = ttl
-        self._lock = asyncio.Lock()
-        self._schema: dict[str, Any] | None = None
+    def __init__(self, database: Database, ttl: float) -> None:
+        self._database = database
+        kept = Lifetime(ttl, ttl)
         self._samples = False
-        self._begun_at = 0.0
-        self._read_at = 0.0
+        self._readings = Refreshed[_Reading](
+            None, lambda reading: None if reading.schema["hurried"] else kept, what=None, retry_seconds=0
+        )
 
     async def get(self, *, refresh: bool, deadline: Deadline, samples: bool = False) -> dict[str, Any]:
         """The schema as `read_schema` answers it, no older than the time limit. Not to be changed.
@@ -45,23 +54,15 @@ class SchemaCache:
         Raises: as `Database.read`, and `DeadlineExceeded` if another call's reading lasts too long.
         """
         asked_at = time.monotonic()
-        kept = self._kept(asked_at, refresh, samples)
-        if kept is not None:
-            return kept
-        async with deadline.enforced(), self._lock:
-            kept = self._kept(asked_at, refresh, samples)
-            if kept is not None:
-                return kept
-            begun_at = time.monotonic()
-            samples = samples or self._samples
-            schema = await read_schema(self._graph, deadline=deadline, samples=samples)
-            if not schema["hurried"]:
-                self._schema, self._samples = schema, samples
-                self._begun_at, self._read_at = begun_at, time.monotonic()
-            return schema
+        self._samples = self._samples or samples
 
-    def _kept(self, asked_at: float, refresh: bool, samples: bool) -> dict[str, Any] | None:
-        if self._schema is None or (samples and not self._samples):
-            return None
-        fresh = self._begun_at >= asked_at if refresh else self._read_at >= asked_at - self._ttl
-        return self._schema if fresh else None
+        def suits(reading: _Reading) -> bool:
+            return (reading.samples or not samples) and (not refresh or reading.begun_at >= asked_at)
+
+        async with deadline.enforced():
+            return (await self._readings.get(suits=suits, fetch=lambda: self._read(deadline))).schema
+
+    async def _read(self, deadline: Deadline) -> _Reading:
+        begun_at, samples = time.monotonic(), self._samples
+        schema = await read_schema(self._database, deadline=deadline, samples=samples)
+        return _Reading(schema, begun_at, samples)

@@ -48,6 +48,11 @@ class ToolDeclaration:
         )
 
     @property
+    def read_only(self) -> bool:
+        """Whether it leaves the graph as it is, so that every grant may allow it."""
+        return self.annotations.read_only_hint is True
+
+    @property
     def takes_cypher(self) -> bool:
         """Whether its ``query`` is a Cypher statement and its ``params`` the statement's parameters."""
         return "params" in self.input_schema.get("properties", {})

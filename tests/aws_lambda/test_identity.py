@@ -8,6 +8,7 @@ from aws_lambda.identity import iam_caller, principal_of
 from core.access.policy import parse_policy
 from core.http import Request, Response
 from core.identity.principal import Principal
+from core.tools import ALL_TOOLS
 
 ROLE = {
     "accessKey": "ASIAEXAMPLE",
@@ -42,8 +43,11 @@ def test_a_policy_may_name_the_role_or_its_unique_id() -> None:
     by_arn = '[[rule]]\nname = "a"\nid = "arn:aws:iam::111122223333:role/AgentCoreGateway"\n'
     by_unique_id = '[[rule]]\nname = "u"\nrole = "AROAEXAMPLEID"\n'
     for policy in (by_arn, by_unique_id):
-        assert parse_policy(policy, source="test").grant_for(principal) is not None
-    assert parse_policy(by_unique_id.replace("AROAE", "AROAX"), source="test").grant_for(principal) is None
+        assert parse_policy(policy, source="test", tools=ALL_TOOLS).grant_for(principal) is not None
+    assert (
+        parse_policy(by_unique_id.replace("AROAE", "AROAX"), source="test", tools=ALL_TOOLS).grant_for(principal)
+        is None
+    )
 
 
 @pytest.mark.parametrize(

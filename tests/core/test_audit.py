@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.access.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.access.grant import Grant
 from core.application import Application
 from core.audit import AUDIT_LOGGER, AuditTrail
 from core.http import Request, Response, plain
@@ -19,7 +19,7 @@ from tests.core.fixture_tools import tool
 
 CANARY = "canary-audit-3fd0"
 AGENT = Principal("azure", "managed_identity", "7c9e6679", name="Billing", tenant="contoso", proved_by="contoso")
-GRANT = Grant(READING_TOOLS, "the billing agent reads")
+GRANT = Grant("the billing agent reads")
 
 
 class Door:
@@ -153,7 +153,7 @@ async def test_a_call_whose_client_goes_away_says_so(settings: Settings) -> None
         await asyncio.sleep(30)
 
     door = Door(settings, tools=[tool("wait", wait)])
-    door.grant = Grant(frozenset({"wait"}), "test")
+    door.grant = Grant("test", tools=frozenset({"wait"}))
     waiting = asyncio.ensure_future(door.call("wait"))
     await asyncio.sleep(0.05)
     waiting.cancel()
@@ -166,7 +166,7 @@ async def test_a_call_that_fails_in_an_unforeseen_way_says_so_without_its_text(s
         raise RuntimeError(CANARY)
 
     door = Door(settings, tools=[tool("fail", fail)])
-    door.grant = Grant(frozenset({"fail"}), "test")
+    door.grant = Grant("test", tools=frozenset({"fail"}))
     await door.call("fail")
     assert [line["outcome"] for line in door.lines] == ["failed"]
     assert CANARY not in json.dumps(door.lines)
@@ -216,7 +216,7 @@ async def test_a_place_that_takes_no_lines_does_not_take_the_answer(
 
 async def test_writing_is_told_apart_by_its_credential(settings: Settings) -> None:
     door = Door(settings)
-    door.grant = Grant(READING_TOOLS | WRITING_TOOLS, "writes", credential="writer")
+    door.grant = Grant("writes", writes=True, credential="writer")
     await door.call("write-cypher", query="CREATE (:X)")
     assert door.lines[0]["credential"] == "writer"
     assert door.lines[0]["outcome"] == "unavailable"

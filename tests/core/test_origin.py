@@ -7,7 +7,7 @@ from typing import Any
 import neo4j
 import pytest
 
-from core.access.grant import READING_TOOLS, WRITING_TOOLS, Grant
+from core.access.grant import Grant
 from core.application import Application
 from core.http import Request
 from core.identity.principal import Principal
@@ -36,7 +36,7 @@ async def test_the_database_names_the_caller_while_his_statement_runs(
     async def authenticate(request: Request) -> Principal:
         return AGENT
 
-    grant = Grant(READING_TOOLS | WRITING_TOOLS, "test", timeout=4)
+    grant = Grant("test", writes=True, timeout=4)
     application = Application(scratch_settings, authenticate, grant_for=lambda principal: grant)
     running = asyncio.ensure_future(application.handle(call_of(name, **arguments)))
     seen: list[dict[str, str]] = []
@@ -80,7 +80,7 @@ async def test_a_caller_cannot_change_what_the_database_is_told_of_him(
     async def authenticate(request: Request) -> Principal:
         return AGENT
 
-    grant = Grant(READING_TOOLS | WRITING_TOOLS, "test")
+    grant = Grant("test", writes=True)
     application = Application(scratch_settings, authenticate, grant_for=lambda principal: grant)
     response = await application.handle(call_of(tool, query=statement))
     assert json.loads(response.body)["result"]["isError"] is True

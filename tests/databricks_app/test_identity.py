@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from core.access.grant import READING_TOOLS, Grant, read_only
+from core.access.grant import Grant, read_only
 from core.access.policy import parse_policy
 from core.from_settings import token_door
 from core.http import Request, Response
 from core.identity.principal import Principal
 from core.settings import Settings
+from core.tools import ALL_TOOLS
 from databricks_app.identity import AppDoor, capped, subject_token
 from databricks_app.pats import PatVerifier
 from databricks_app.workspace import Workspace
@@ -19,6 +20,7 @@ from local.emulators.databricks.api import WorkspaceApp
 from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.issuer import Issuer, Resource, running_issuer
 from tests.databricks_app.conftest import ADA, AGENT, BOB, ID, INTRUDER
+from tests.support.grants import READING, allowed
 
 Door = Callable[..., AppDoor]
 USER, TOKEN = "x-forwarded-user", "x-forwarded-access-token"
@@ -178,21 +180,21 @@ def test_a_forwarded_name_reads_at_the_most_whatever_the_policy_says() -> None:
     forwarded, proven = Principal("databricks", "forwarded", "1@2"), Principal("databricks", "service_principal", "x")
 
     def granted(policy: str, principal: Principal) -> Grant | None:
-        return capped(parse_policy(policy, source="test").grant_for)(principal)
+        return capped(parse_policy(policy, source="test", tools=ALL_TOOLS).grant_for)(principal)
 
     grant = granted(everyone, forwarded)
     assert grant is not None
-    assert (grant.tools, grant.max_rows) == (READING_TOOLS, 5)
+    assert (allowed(grant), grant.max_rows) == (READING, 5)
     written = granted(everyone, proven)
     assert written is not None
-    assert "write-cypher" in written.tools
+    assert "write-cypher" in allowed(written)
     for more in ('credential = "vault"', 'database = "hr"', 'impersonate = "boss"'):
         assert granted(everyone + more, forwarded) is None
         assert granted(everyone + more, proven) is not None
     assert granted('[[rule]]\nname = "machines"\nkind = "service_principal"\n', forwarded) is None
     default = capped(read_only)(forwarded)
     assert default is not None
-    assert default.tools == READING_TOOLS
+    assert allowed(default) == READING
 
 
 async def test_the_metadata_name_the_host_that_was_called_and_the_workspace(door: Door, told: Workspace) -> None:

@@ -17,7 +17,9 @@ from core.access.policy import read_policy
 from core.errors import IssuerError
 from core.identity.issuers import TrustedIssuer, read_issuers
 from core.identity.principal import Principal, PrincipalKind
+from core.tools import ALL_TOOLS
 from tests.infra.bicep_source import Source, body_of
+from tests.support.grants import allowed
 
 INFRA = Path(__file__).parents[2] / "infra"
 AZURE = INFRA / "azure"
@@ -416,13 +418,15 @@ def caller(kind: PrincipalKind, *roles: str, tenant: str = TENANT) -> Principal:
 
 
 def test_the_policy_lets_in_whom_the_app_roles_let_in() -> None:
-    policy = read_policy((AZURE / "policy.toml").read_text().replace("TENANT", TENANT), source="NEO4J_M2M_POLICY")
+    policy = read_policy(
+        (AZURE / "policy.toml").read_text().replace("TENANT", TENANT), source="NEO4J_M2M_POLICY", tools=ALL_TOOLS
+    )
 
     def rule(principal: Principal) -> str | None:
         grant = policy.grant_for(principal)
         if grant is None:
             return None
-        return f"{grant.rule}: {'write' if grant.allows('write-cypher') else 'read'}"
+        return f"{grant.rule}: {'write' if 'write-cypher' in allowed(grant) else 'read'}"
 
     assert rule(caller("service_principal", "Graph.Read")) == "applications with Graph.Read read: read"
     assert rule(caller("managed_identity", "Graph.Read", "Graph.Write")) == (

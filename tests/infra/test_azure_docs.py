@@ -11,6 +11,7 @@ import pytest
 from core.access.policy import parse_policy
 from core.errors import IssuerError
 from core.identity.issuers import parse_issuers
+from core.tools import ALL_TOOLS
 from tests.infra.bicep_source import Source
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def test_the_issuers_and_the_policy_are_what_the_server_reads() -> None:
     assert issuer.app_only
     assert issuer.clients is not None
     assert len(issuer.clients) == 3
-    assert parse_policy(policy, source="docs/azure.md") is not None
+    assert parse_policy(policy, source="docs/azure.md", tools=ALL_TOOLS) is not None
 
 
 def test_the_python_is_python() -> None:

@@ -7,11 +7,11 @@ Cognito and Databricks, which is all that matters here, would have to be written
 
 from local.emulators.issuer.app import IssuerApp
 from local.emulators.issuer.clients import Client, Resource
-from local.emulators.issuer.delegation import User
 from local.emulators.issuer.issuer import Issuer
 from local.emulators.issuer.keys import SigningKeys
 from local.emulators.issuer.running import RunningIssuer, running_issuer
 from local.emulators.issuer.trouble import Trouble
+from local.emulators.issuer.users import User
 
 __all__ = [
     "Client",

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
 from local.emulators.issuer.clients import OAuthError
 from local.emulators.issuer.entra_errors import EntraError
+from local.emulators.issuer.grants import token_response
 from local.emulators.issuer.issuer import Issuer
 from local.emulators.issuer.trouble import Trouble, Troubles
 
@@ -77,7 +78,7 @@ class IssuerApp(HttpFront):
                     return self._in_trouble(trouble.status, trouble)
             audiences = self.issuer.assertion_audiences()
             client = self.issuer.authentication.client_of(form, headers.get("authorization"), audiences)
-            return 200, _NO_STORE, self.issuer.answer(client, form, version)
+            return 200, _NO_STORE, token_response(self.issuer, client, form, version)
         except OAuthError as error:
             refusal = dict(_NO_STORE)
             if error.status == 401:

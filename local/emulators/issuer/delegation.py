@@ -1,4 +1,4 @@
-"""Users, and their tokens: what is in them, and how they are had for a name and a password.
+"""Tokens of users: how a client gets one for a name and a password, and what every delegated request has in common.
 
 Sources: RFC 6749 section 4.3, and for Entra https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc and
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference .
@@ -8,69 +8,23 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.emulators.issuer.clients import Client, OAuthError, Resource
 from local.emulators.issuer.entra_errors import EntraError
-
-if TYPE_CHECKING:
-    from local.emulators.issuer.issuer import Issuer
+from local.emulators.issuer.issuer import Issuer
 
 __all__ = [
     "ACCESS_TOKEN",
-    "JWT_BEARER",
-    "TOKEN_EXCHANGE",
-    "User",
     "delegated_request",
     "delegated_response",
     "no_consent",
     "password_grant",
-    "user_claims",
 ]
 
-JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 
 _OPENID_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
-
-
-@dataclass(frozen=True)
-class User:
-    """A person: the name and password to sign in with, the id that tokens name, the scopes that may be had for it.
-
-    Without an ``object_id`` the name is the id. ``roles`` are application roles, which only Entra's tokens have.
-    """
-
-    name: str
-    password: str = field(repr=False)
-    object_id: str = ""
-    scopes: frozenset[str] = frozenset({"access_as_user"})
-    roles: frozenset[str] = frozenset()
-
-    @property
-    def id(self) -> str:
-        """What tokens name the user by: ``oid`` in Entra's, ``sub`` in all others."""
-        return self.object_id or self.name
-
-
-def user_claims(
-    issuer: Issuer, client: Client, user: User, resource: Resource, scopes: Iterable[str]
-) -> dict[str, Any]:
-    """The claims of a token that ``client`` is given for ``user``, as the issuer's shape has them."""
-    scopes = sorted(scopes)
-    claims = issuer.claims(client, resource, scopes)
-    if issuer.shape != "entra":
-        more = {"username": user.name} if issuer.shape == "cognito" else {}
-        return claims | {"sub": user.id} | more
-    for name in ("roles", "xms_mirid", "app_displayname"):
-        claims.pop(name, None)
-    name = "upn" if resource.token_version == 1 else "preferred_username"
-    # In a token of a user the subject is another for each application, and only the object id is the same.
-    pairwise = f"{user.id}@{resource.identifier}"
-    said = {"oid": user.id, "sub": pairwise, "scp": " ".join(scopes), "idtyp": "user", name: user.name}
-    return claims | said | ({"roles": sorted(user.roles)} if user.roles else {})
 
 
 def password_grant(issuer: Issuer, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
@@ -87,7 +41,7 @@ def password_grant(issuer: Issuer, client: Client, form: dict[str, str], version
             raise EntraError(50126, "Error validating credentials due to invalid username or password.")
         raise OAuthError("invalid_grant", "The user name or the password is wrong.")
     resource, scopes = delegated_request(issuer, client, user.scopes, form, version)
-    claims = user_claims(issuer, client, user, resource, scopes)
+    claims = issuer.user_claims(client, user, resource, scopes)
     return delegated_response(issuer, claims, resource, scopes)
 
 

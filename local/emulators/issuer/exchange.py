@@ -10,24 +10,21 @@ Databricks exchanges only tokens of other issuers, by federation policies and of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 
 from local.emulators.issuer.clients import Client, OAuthError, Resource
 from local.emulators.issuer.delegation import (
     ACCESS_TOKEN,
-    User,
     delegated_request,
     delegated_response,
     no_consent,
-    user_claims,
 )
 from local.emulators.issuer.entra_errors import EntraError
+from local.emulators.issuer.issuer import Issuer
 from local.emulators.issuer.subject_tokens import audiences_of
-
-if TYPE_CHECKING:
-    from local.emulators.issuer.issuer import Issuer
+from local.emulators.issuer.users import User
 
 __all__ = ["exchange", "on_behalf_of"]
 
@@ -64,7 +61,7 @@ def on_behalf_of(issuer: Issuer, client: Client, form: dict[str, str], version: 
     resource, scopes = delegated_request(issuer, client, user.scopes, form, version)
     if not _may_ask_for(client, resource):
         raise no_consent(client)
-    return delegated_response(issuer, user_claims(issuer, client, user, resource, scopes), resource, scopes)
+    return delegated_response(issuer, issuer.user_claims(client, user, resource, scopes), resource, scopes)
 
 
 def exchange(issuer: Issuer, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
@@ -98,7 +95,7 @@ def exchange(issuer: Issuer, client: Client, form: dict[str, str], version: int)
     resource, scopes = delegated_request(issuer, client, _scopes_of(subject), form, version)
     if not _may_ask_for(client, resource):
         raise OAuthError("invalid_target", "The client may not ask for a token for that resource.")
-    claims = user_claims(issuer, client, user, resource, scopes)
+    claims = issuer.user_claims(client, user, resource, scopes)
     claims["exp"] = int(min(claims["exp"], subject["exp"]))
     # Section 4.1: the current actor, and within it those who acted before.
     claims["act"] = {"sub": client.id, **({"act": subject["act"]} if "act" in subject else {})}

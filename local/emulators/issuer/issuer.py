@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from local.emulators.issuer.clients import Client, ClientAuthentication, OAuthError, Resource
-from local.emulators.issuer.delegation import JWT_BEARER, TOKEN_EXCHANGE, User, password_grant, user_claims
-from local.emulators.issuer.exchange import exchange, on_behalf_of
 from local.emulators.issuer.keys import Algorithm, SigningKeys
 from local.emulators.issuer.subject_tokens import verified_claims
+from local.emulators.issuer.users import User
 
-__all__ = ["Issuer", "Shape"]
+__all__ = ["CLIENT_CREDENTIALS", "JWT_BEARER", "PASSWORD", "TOKEN_EXCHANGE", "Issuer", "Shape"]
 
-GrantType = Callable[["Issuer", Client, dict[str, str], int], dict[str, Any]]
-"""Answers a token request of a client at a version of the token endpoint, or raises `OAuthError`."""
+CLIENT_CREDENTIALS = "client_credentials"
+PASSWORD = "password"  # noqa: S105 - the name of a grant
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
 
 Shape = Literal["entra", "cognito", "databricks", "oidc"]
 
@@ -119,7 +120,7 @@ class Issuer:
             "token_endpoint": self.url + face.token,
             "jwks_uri": self.url + face.keys,
             "response_types_supported": ["code"],
-            "grant_types_supported": ["client_credentials", *self._delegated],
+            "grant_types_supported": list(self.grant_types),
             "subject_types_supported": ["pairwise" if self.shape == "entra" else "public"],
             "id_token_signing_alg_values_supported": [self.keys.current.algorithm],
             "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic", "private_key_jwt"],
@@ -141,31 +142,11 @@ class Issuer:
         """What a client's assertion may be addressed to: the issuer, or its token endpoint (RFC 7523 section 3)."""
         return tuple(self.url + path for face in self._by_path for path in (face.issuer, face.token))
 
-    def answer(self, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
-        """The token response to a request of ``client``, by the grant that it names.
-
-        Raises:
-            OAuthError: What it asks for does not exist, or it may not have it.
-        """
-        asked = form.get("grant_type", "")
-        delegated = self._delegated.get(asked)
-        if delegated is not None:
-            return delegated(self, client, form, version)
-        if asked != "client_credentials":
-            code = "unsupported_grant_type" if asked else "invalid_request"
-            raise OAuthError(code, "The grant type is not client_credentials.")
-        resource = self.resource_asked_for(form, version)
-        scopes = client.scopes if self.shape == "entra" else self._granted(client, form)
-        return self.response(self.claims(client, resource, scopes), scopes)
-
     @property
-    def _delegated(self) -> dict[str, GrantType]:
-        """The grants for users, which are there where users are."""
-        grants: dict[Shape, dict[str, GrantType]] = {
-            "entra": {"password": password_grant, JWT_BEARER: on_behalf_of},
-            "oidc": {"password": password_grant, TOKEN_EXCHANGE: exchange},
-        }
-        return grants.get(self.shape, {}) if self.users else {}
+    def grant_types(self) -> tuple[str, ...]:
+        """The grants that it takes; those for users are there where users are."""
+        for_users: dict[Shape, tuple[str, ...]] = {"entra": (PASSWORD, JWT_BEARER), "oidc": (PASSWORD, TOKEN_EXCHANGE)}
+        return (CLIENT_CREDENTIALS, *(for_users.get(self.shape, ()) if self.users else ()))
 
     def response(self, claims: dict[str, Any], scopes: Iterable[str]) -> dict[str, Any]:
         """The token response with a token of ``claims`` (RFC 6749 section 5.1)."""
@@ -211,13 +192,6 @@ class Issuer:
                 return resource
         raise OAuthError("invalid_target", "There is no such resource.")
 
-    @staticmethod
-    def _granted(client: Client, form: dict[str, str]) -> frozenset[str]:
-        asked = frozenset(form.get("scope", "").split())
-        if not asked <= client.scopes:
-            raise OAuthError("invalid_scope", "The client may not have a scope that it asks for.")
-        return asked or client.scopes
-
     def claims(self, client: Client, resource: Resource, scopes: Iterable[str]) -> dict[str, Any]:
         """The claims of a token for ``client``, as the shape has them."""
         now = int(self._clock())
@@ -239,6 +213,21 @@ class Issuer:
             return claims | {"token_use": "access", "version": 2, "auth_time": now}
         return claims | {"aud": resource.identifier}
 
+    def user_claims(self, client: Client, user: User, resource: Resource, scopes: Iterable[str]) -> dict[str, Any]:
+        """The claims of a token that ``client`` is given for ``user``, as the shape has them."""
+        scopes = sorted(scopes)
+        claims = self.claims(client, resource, scopes)
+        if self.shape != "entra":
+            more = {"username": user.name} if self.shape == "cognito" else {}
+            return claims | {"sub": user.id} | more
+        for name in ("roles", "xms_mirid", "app_displayname"):
+            claims.pop(name, None)
+        name = "upn" if resource.token_version == 1 else "preferred_username"
+        # In a token of a user the subject is another for each application, and only the object id is the same.
+        pairwise = f"{user.id}@{resource.identifier}"
+        said = {"oid": user.id, "sub": pairwise, "scp": " ".join(scopes), "idtyp": "user", name: user.name}
+        return claims | said | ({"roles": sorted(user.roles)} if user.roles else {})
+
     def sign(self, claims: dict[str, Any], **headers: Any) -> str:
         """``claims`` as a token of this issuer, for tests that forge; no request reaches it with claims of its own."""
         types = {"entra": "JWT", "cognito": None, "databricks": "at+jwt", "oidc": "at+jwt"}
@@ -254,7 +243,7 @@ class Issuer:
         person = next((person for person in self.users if person.name == user), None)
         if client is None or person is None:
             raise LookupError(f"there is no {'client ' + for_client if client is None else 'user ' + user}")
-        claims = user_claims(self, client, person, self.resources[0], person.scopes) | changed
+        claims = self.user_claims(client, person, self.resources[0], person.scopes) | changed
         return self.sign({name: value for name, value in claims.items() if value is not None})
 
     def token(self, for_client: str, /, **changed: Any) -> str:

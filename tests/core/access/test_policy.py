@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from core.access.grant import READING_TOOLS, WRITING_TOOLS
+from core.access.grant import Grant, read_only
 from core.access.policy import parse_policy, read_policy
 from core.errors import PolicyError
 from core.identity.principal import Principal
+from core.tools import ALL_TOOLS
+from tests.support.grants import READING, WRITING, allowed
 
 AGENT = Principal(
     platform="azure",
@@ -47,34 +49,34 @@ tenant = "contoso-??"
 
 
 def test_the_first_rule_that_fits_decides() -> None:
-    policy = parse_policy(POLICY, source="policy.toml")
+    policy = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS)
     grant = policy.grant_for(AGENT)
     assert grant is not None
-    assert (grant.rule, grant.database, grant.tools) == ("billing writes", "billing", READING_TOOLS | WRITING_TOOLS)
+    assert (grant.rule, grant.database, allowed(grant)) == ("billing writes", "billing", READING | WRITING)
 
 
 def test_limits_and_tools_come_from_the_rule() -> None:
-    grant = parse_policy(POLICY, source="policy.toml").grant_for(LAMBDA)
+    grant = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS).grant_for(LAMBDA)
     assert grant is not None
-    assert grant.tools == {"get-schema", "read-cypher"}
+    assert allowed(grant) == {"get-schema", "read-cypher"}
     assert (grant.max_rows, grant.max_bytes, grant.timeout) == (100, 2048, 10)
 
 
 def test_where_no_rule_fits_nothing_is_granted() -> None:
     stranger = Principal(platform="aws", kind="iam_role", id="arn:aws:iam::123456789012:role/Other")
-    assert parse_policy(POLICY, source="policy.toml").grant_for(stranger) is None
-    assert parse_policy("", source="policy.toml").grant_for(AGENT) is None
+    assert parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS).grant_for(stranger) is None
+    assert parse_policy("", source="policy.toml", tools=ALL_TOOLS).grant_for(AGENT) is None
 
 
 def test_every_condition_of_a_rule_must_be_met() -> None:
-    policy = parse_policy(POLICY, source="policy.toml")
+    policy = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS)
     without_role = Principal(
         "azure", "managed_identity", AGENT.id, tenant="contoso-eu", roles=frozenset({"Graph.Read"})
     )
     grant = policy.grant_for(without_role)
     assert grant is not None
     assert grant.rule == "contoso reads"
-    assert grant.tools == READING_TOOLS
+    assert allowed(grant) == READING
 
 
 @pytest.mark.parametrize(
@@ -91,18 +93,18 @@ def test_every_condition_of_a_rule_must_be_met() -> None:
     ],
 )
 def test_a_pattern_fits_the_whole_of_a_value_and_in_its_letter_case(pattern: str, id_: str, fits: bool) -> None:
-    policy = parse_policy(f'[[rule]]\nname = "r"\nid = "{pattern}"', source="p")
+    policy = parse_policy(f'[[rule]]\nname = "r"\nid = "{pattern}"', source="p", tools=ALL_TOOLS)
     assert (policy.grant_for(Principal("azure", "service_principal", id_)) is not None) is fits
 
 
 def test_the_explanation_says_why_each_rule_before_the_deciding_one_does_not_fit() -> None:
-    decision = parse_policy(POLICY, source="policy.toml").explain(LAMBDA)
+    decision = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS).explain(LAMBDA)
     assert decision.grant is not None
     assert decision.reasons == [
         "rule 1 (billing writes) does not fit: it asks for id '7c9e6679-7425-40de-944b-e07fc1f90ae7'",
         "rule 2 (agents on AWS read a little) fits and decides",
     ]
-    nobody = parse_policy(POLICY, source="policy.toml").explain(Principal("local", "local", "local"))
+    nobody = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS).explain(Principal("local", "local", "local"))
     assert nobody.grant is None
     assert nobody.reasons[-1] == "no rule fits, so nothing is granted"
 
@@ -134,14 +136,14 @@ def test_the_explanation_says_why_each_rule_before_the_deciding_one_does_not_fit
 )
 def test_a_policy_that_does_not_parse_names_file_line_and_reason(text: str, line: int, reason: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        parse_policy(text, source="policy.toml")
+        parse_policy(text, source="policy.toml", tools=ALL_TOOLS)
     assert f"policy.toml, line {line}" in str(caught.value)
     assert reason in str(caught.value)
 
 
 def test_a_thousand_rules_are_walked_once_for_each_principal() -> None:
     rules = "".join(f'[[rule]]\nname = "r{number}"\nid = "agent-{number}-*"\n' for number in range(1000))
-    policy = parse_policy(rules, source="policy.toml")
+    policy = parse_policy(rules, source="policy.toml", tools=ALL_TOOLS)
     principal = Principal("azure", "service_principal", "agent-999-x")
     first = policy.grant_for(principal)
     assert first is not None
@@ -154,12 +156,18 @@ def test_a_setting_holds_a_policy_or_names_its_file(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(POLICY, encoding="utf-8")
     for setting in (str(file), POLICY, '[[rule]] # one line\nname = "all"'):
-        assert read_policy(setting, source="NEO4J_M2M_POLICY").grant_for(AGENT) is not None
+        assert read_policy(setting, source="NEO4J_M2M_POLICY", tools=ALL_TOOLS).grant_for(AGENT) is not None
 
 
 def test_a_policy_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"NEO4J_M2M_POLICY names the policy file .*nowhere\.toml: No such file"):
-        read_policy(str(tmp_path / "nowhere.toml"), source="NEO4J_M2M_POLICY")
+        read_policy(str(tmp_path / "nowhere.toml"), source="NEO4J_M2M_POLICY", tools=ALL_TOOLS)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PolicyError, match="UTF-8"):
-        read_policy(str(tmp_path / "binary"), source="NEO4J_M2M_POLICY")
+        read_policy(str(tmp_path / "binary"), source="NEO4J_M2M_POLICY", tools=ALL_TOOLS)
+
+
+def test_the_read_only_hint_of_a_tool_decides_who_may_use_it() -> None:
+    everything = Grant("test", writes=True)
+    assert allowed(read_only(AGENT)) == READING
+    assert allowed(everything) == READING | WRITING == {tool.name for tool in ALL_TOOLS}

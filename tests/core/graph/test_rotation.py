@@ -71,7 +71,7 @@ async def views(rotated: Rotated) -> AsyncIterator[DatabaseScopes]:
 
 
 async def read(views: DatabaseScopes, seconds: float = 20) -> object:
-    result = await views.default.graph.read("RETURN 1", {}, limits=LIMITS, deadline=Deadline.after(seconds))
+    result = await views.default.database.read("RETURN 1", {}, limits=LIMITS, deadline=Deadline.after(seconds))
     return result.rows
 
 
@@ -116,10 +116,10 @@ async def test_a_write_survives_a_rotation_too_and_is_made_once(rotated: Rotated
         rotated.store(password)
 
     label = f"Rotated{secrets.token_hex(4)}"
-    write = fresh.default.graph.write(f"CREATE (:{label})", {}, limits=LIMITS, deadline=Deadline.after(20))
+    write = fresh.default.database.write(f"CREATE (:{label})", {}, limits=LIMITS, deadline=Deadline.after(20))
     result, _ = await asyncio.gather(write, late())
     assert result.counters["nodes_created"] == 1
-    count = await fresh.default.graph.read(
+    count = await fresh.default.database.read(
         f"MATCH (n:{label}) RETURN count(n)", {}, limits=LIMITS, deadline=Deadline.after(20)
     )
     assert count.rows == [[1]]
@@ -187,7 +187,7 @@ async def test_a_call_that_is_under_way_ends_well_on_the_driver_of_the_old_crede
     views = rotated.views()
     await read(views)
     statement = "UNWIND range(1, 3000000) AS i RETURN count(toString(i) + 'x')"
-    long = asyncio.ensure_future(views.default.graph.read(statement, {}, limits=LIMITS, deadline=Deadline.after(30)))
+    long = asyncio.ensure_future(views.default.database.read(statement, {}, limits=LIMITS, deadline=Deadline.after(30)))
     await asyncio.sleep(0.2)
     rotated.store(await asyncio.to_thread(rotated.change))
     pool = views._pools[None]

@@ -15,6 +15,7 @@ from core.http import Request, Response
 from core.identity.api_keys import ApiKeyVerifier, hash_of, key_id, new_key
 from core.identity.bearer import BearerDoor
 from core.settings import Settings
+from core.tools import ALL_TOOLS
 from tests.core.test_application import JSON, legacy
 
 NOW = datetime.now(UTC)
@@ -77,7 +78,7 @@ async def application(settings: Settings) -> AsyncIterator[Application]:
         return json.dumps(RING)
 
     door = BearerDoor(None, api_keys=ApiKeyVerifier(load, platform="local"))
-    policy = parse_policy(POLICY, source="policy.toml")
+    policy = parse_policy(POLICY, source="policy.toml", tools=ALL_TOOLS)
     application = Application(settings, door.authenticate, grant_for=policy.grant_for)
     yield application
     await application.close()

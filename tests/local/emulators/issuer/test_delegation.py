@@ -11,7 +11,8 @@ import pytest
 from core.identity.issuers import parse_issuers
 from core.identity.tokens import TokenVerifier
 from local.emulators.issuer import Client, Issuer, Resource, User, running_issuer
-from local.emulators.issuer.delegation import ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE
+from local.emulators.issuer.delegation import ACCESS_TOKEN
+from local.emulators.issuer.issuer import JWT_BEARER, TOKEN_EXCHANGE
 
 SERVER = Resource("api://mcp", "guid-mcp")
 DATABASE = Resource("api://neo4j", "guid-neo4j")

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from local.emulators.issuer import Client, Issuer, User, running_issuer
-from local.emulators.issuer.delegation import ACCESS_TOKEN, TOKEN_EXCHANGE
+from local.emulators.issuer.delegation import ACCESS_TOKEN
+from local.emulators.issuer.issuer import TOKEN_EXCHANGE
 from tests.local.emulators.issuer.asking import (
     AGENT,
     ALICE,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from local.emulators.issuer import Client, Issuer, running_issuer
-from local.emulators.issuer.delegation import JWT_BEARER
+from local.emulators.issuer.issuer import JWT_BEARER
 from tests.local.emulators.issuer.asking import (
     AGENT,
     ALICE,
