@@ -48,6 +48,7 @@ checks: lint types conformance sam rie azure-worker databricks-bundle bench-smok
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .

@@ -25,7 +25,18 @@ from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
 from core.from_settings import configured_grants, stored_api_keys, token_door
 
-__all__ = ["application_of", "handler", "platform_request"]
+__all__ = [
+    "MARGIN",
+    "application",
+    "application_of",
+    "flush_metrics",
+    "handler",
+    "logger",
+    "loop",
+    "platform_request",
+    "settings",
+    "traced",
+]
 
 MARGIN = 1.0
 """Seconds before Lambda ends the call at which the answer has to be there."""

@@ -15,7 +15,7 @@ from core.application import Application
 from core.deadline import Deadline
 from core.http import Request, Response, plain
 
-__all__ = ["AsgiApp", "PlatformRequest"]
+__all__ = ["AsgiApp", "PlatformRequest", "Scope"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -6,15 +6,22 @@
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
     ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
     ├── CredentialError         a stored database credential has a form that cannot be used (quotes no value)
-    ├── SecretError             a secret cannot be had; kinds and texts in `core.credentials.secret_store`
+    ├── SecretError             a secret cannot be fetched (in `core.credentials.secret_store`)
+    │   ├── SecretNotFound      there is no such secret, or it has no value
+    │   ├── SecretDenied        this server's identity may not read it
+    │   ├── SecretThrottled     the store answers too many requests already
+    │   ├── SecretUnreachable   the store does not answer
+    │   └── SecretMalformed     the secret holds something that cannot be used
     ├── TokenUnavailable        a token for the database cannot be had: its issuer does not answer
     │   └── TokenRefused        … or refuses this server, or its caller
+    ├── StillRefused            the database refused this login a moment ago (in `core.credentials.database_auth`)
     ├── IssuerError             the list of token issuers does not parse (names source and line)
     ├── KeyRingError            the ring of API keys does not parse (in `core.identity.key_ring`)
     ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
     │   ├── Unauthenticated     it proves nothing (401)
     │   ├── Forbidden           it lacks a role or scope (403)
     │   └── IssuerUnavailable   it cannot be checked: its issuer's keys are out of reach (503)
+    │       └── KeyRingUnavailable  … or the ring of API keys is (in `core.identity.api_keys`)
     ├── ToolError               a tool call failed; the text goes to the agent as an ``isError`` answer
     │   ├── InvalidArguments    the arguments do not fit the tool's input schema
     │   ├── StatementError      the database refused the statement; carries Neo4j's status code

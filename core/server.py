@@ -28,7 +28,7 @@ from core.tools.answer import failure
 from core.tools.declaration import ToolDeclaration
 from core.version import server_version
 
-__all__ = ["SERVER_NAME", "build_server"]
+__all__ = ["SERVER_NAME", "build_server", "run_tool"]
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-__all__ = ["Key", "KeySet", "metadata_urls", "parse_keys"]
+__all__ = ["FRESH_SECONDS", "Key", "KeySet", "metadata_urls", "parse_keys"]
 
 logger = logging.getLogger(__name__)
 

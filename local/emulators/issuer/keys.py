@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-__all__ = ["SigningKey", "SigningKeys"]
+__all__ = ["Algorithm", "SigningKey", "SigningKeys"]
 
 Algorithm = Literal["RS256", "ES256"]
 

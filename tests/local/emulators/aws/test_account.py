@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.emulators.aws.account import Account, Role, User, invoke_statements
+from local.emulators.aws.account import Account, IamUser, Role, invoke_statements
 
 ACCOUNT = Account()
 ARN = ACCOUNT.function_arn("neo4j-m2m")
@@ -37,5 +37,5 @@ def test_who_signs_is_described_as_aws_does() -> None:
     described = ACCOUNT.described(ACCOUNT.assume(role, "run-1"))
     assert described["userArn"] == "arn:aws:sts::111122223333:assumed-role/Agent/run-1"
     assert described["callerId"] == f"{role.unique_id}:run-1"
-    user = ACCOUNT.described(ACCOUNT.create_key(User("ada", path="/staff/")))
+    user = ACCOUNT.described(ACCOUNT.create_key(IamUser("ada", path="/staff/")))
     assert user["userArn"] == "arn:aws:iam::111122223333:user/staff/ada"

@@ -13,12 +13,12 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.emulators.aws.account import AccessKey, Account, Role, User
+from local.emulators.aws.account import AccessKey, Account, IamUser, Role
 from local.emulators.aws.sigv4 import SignatureRefused, SignedRequest, SigV4Verifier
 
 REGION = "eu-central-1"
 ACCOUNT = Account("111122223333", REGION)
-LASTING = ACCOUNT.create_key(User("agent"))
+LASTING = ACCOUNT.create_key(IamUser("agent"))
 SESSION = ACCOUNT.assume(Role("Agent"), "session")
 
 
@@ -134,7 +134,7 @@ def test_the_request_that_is_changed_below_is_good() -> None:
         lambda: signed(SESSION, token=None),
         lambda: signed(SESSION, token="another"),
         lambda: signed(LASTING, token="unasked"),
-        lambda: signed(AccessKey("AKIAUNKNOWN", LASTING.secret, User("nobody"))),
+        lambda: signed(AccessKey("AKIAUNKNOWN", LASTING.secret, IamUser("nobody"))),
         lambda: signed(headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}),
         lambda: signed(headers={"x-amz-content-sha256": hashlib.sha256(b"other").hexdigest()}),
         lambda: signed(ACCOUNT.assume(Role("Agent"), "over", seconds=-1)),
