@@ -14,9 +14,10 @@ from neo4j import READ_ACCESS, WRITE_ACCESS, Query
 from neo4j.exceptions import DriverError, Neo4jError
 
 from core.deadline import Deadline
-from core.errors import DeadlineExceeded, ToolError, WriteUncertain
+from core.errors import DeadlineExceeded, StatementError, ToolError, WriteUncertain
 from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
 from core.graph.pool import Lease, LoginRefused, Pool
+from core.graph.record_reader import RecordTooLarge, record_reader
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
 from core.origin import current_origin
 from core.values.exact_values import keep_exact_values
@@ -39,6 +40,12 @@ _HEALTH_TIMEOUT = 3.0
 
 _FIRST_PAUSE = 0.1
 """Seconds to wait before a read that met a transient error is tried again; twice as long each time after."""
+
+_BYTES_FOR_ONE = 3
+"""Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
+
+_LARGEST_RECORD_AT_LEAST = 64 * 1024
+"""Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
 
 _LARGEST_REST = 4 * 1024 * 1024
 """Bytes of rows, already asked for and no longer wanted, that are worth receiving to keep a connection."""
@@ -103,7 +110,13 @@ class Database:
         fetch_size = limits.rows + 1
         async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
             result = await lease.run(_labelled(statement, deadline), dict(parameters))
-            columns, collector = await _collect(result, limits)
+            collector = RowCollector(limits)
+            try:
+                columns = await _collect(result, collector)
+            except RecordTooLarge:
+                columns = list(result.keys())
+                collector.cut_by = "bytes"
+                lease.cancel()
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
                 lease.cancel()
@@ -140,7 +153,12 @@ class Database:
                 transaction = await lease.begin(timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
                 async with transaction:
                     result = await transaction.run(statement, dict(parameters))
-                    columns, collector = await _collect(result, limits)
+                    collector = RowCollector(limits)
+                    try:
+                        columns = await _collect(result, collector)
+                    except RecordTooLarge:
+                        lease.cancel()
+                        raise
                     summary = await result.consume()
                     committing = True
                     await transaction.commit()
@@ -148,6 +166,12 @@ class Database:
                 return WriteResult(columns, collector.rows, collector.cut_by, counters)
         except RecursionError:
             raise too_deep() from None
+        except RecordTooLarge:
+            raise StatementError(
+                "A row that the statement returns is far beyond what an answer may hold, so nothing was changed. "
+                "Return less, such as single properties, or nothing.",
+                "Neo.ClientError.Statement.ArgumentError",
+            ) from None
         except (Neo4jError, DriverError, DeadlineExceeded) as error:
             if committing and (isinstance(error, DeadlineExceeded) or is_lost_connection(error)):
                 raise WriteUncertain(
@@ -233,14 +257,24 @@ class Database:
         )
 
 
-async def _collect(result: AsyncResult, limits: Limits) -> tuple[list[str], RowCollector]:
-    """The columns of ``result`` and its rows, up to ``limits``; what is beyond is not asked for."""
+async def _collect(result: AsyncResult, collector: RowCollector) -> list[str]:
+    """Give the rows of ``result`` to ``collector``, up to its limits, and answer the columns.
+
+    Raises:
+        RecordTooLarge: One row alone is far beyond the limit; the connection is of no use any more.
+    """
     keep_exact_values(result)
-    collector = RowCollector(limits)
-    async for record in result:
-        if not collector.add(record):
-            break
-    return list(result.keys()), collector
+    reader = record_reader(result)
+    if reader is not None:
+        reader.taking(collector.add, largest=_LARGEST_RECORD_AT_LEAST + _BYTES_FOR_ONE * collector.limits.bytes)
+    try:
+        async for record in result:
+            if not collector.add(record.values()):
+                break
+    finally:
+        if reader is not None:
+            reader.release()
+    return list(result.keys())
 
 
 def _labelled(statement: str, deadline: Deadline) -> Query:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from core.values.plain_json import to_json
-
-if TYPE_CHECKING:
-    from neo4j import Record
 
 __all__ = ["Limits", "ReadResult", "RowCollector", "WriteResult"]
 
@@ -55,12 +53,12 @@ class RowCollector:
 
     _largest: int = 0
 
-    def add(self, record: Record) -> bool:
-        """Take one record; False, and the record left out, once a limit is reached."""
+    def add(self, values: Sequence[Any]) -> bool:
+        """Take the values of one record; False, and the record left out, once a limit is reached."""
         if len(self.rows) >= self.limits.rows:
             self.cut_by = "rows"
             return False
-        row = [to_json(value) for value in record.values()]
+        row = [to_json(value) for value in values]
         size = len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
         self._largest = max(self._largest, size)
         if self.size + size > self.limits.bytes:
