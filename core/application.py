@@ -20,7 +20,18 @@ from core.call import Call
 from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.health import Health
-from core.http import HEALTH_PATH, JSON_HEADERS, MCP_PATH, Request, Response, bearer_token, host_name, plain
+from core.http import (
+    HEALTH_PATH,
+    JSON_HEADERS,
+    MCP_PATH,
+    BodyLate,
+    ClientGone,
+    Request,
+    Response,
+    bearer_token,
+    host_name,
+    plain,
+)
 from core.identity.principal import Principal
 from core.jsonrpc import Exchange, answer_post
 from core.server import build_server
@@ -29,6 +40,7 @@ from core.tools import ALL_TOOLS, ToolDeclaration
 if TYPE_CHECKING:
     from core.credentials.database_auth import WorkloadTokens
     from core.credentials.secret_store import SecretStore
+    from core.origin import Origin
     from core.settings import Settings
 
 __all__ = ["NOT_ADMITTED", "Application", "Authenticate", "SubjectToken"]
@@ -89,18 +101,18 @@ class Application:
         """
         try:
             return await self._handle(request)
+        except ClientGone:
+            return Response(400)  # for nobody: there is no connection to send it on
         except Exception as error:  # noqa: BLE001 - the door's last word: every request gets an answer
             logger.error("request %s failed: %s", request.request_id, type(error).__name__)
             return plain(500, "This server failed while it answered. The operator finds the cause in its log.")
 
     async def _handle(self, request: Request) -> Response:
         refusal = self._wrong_host(request)
-        if refusal is not None:
-            return refusal
         if request.path == HEALTH_PATH:
-            return await self._answer_health(request)
+            return refusal or await self._answer_health(request)
         with self.audit.record(request.request_id) as record:
-            response = await self._answer(request, record)
+            response = refusal or await self._answer(request, record)
             record.sent(len(response.body), response.status)
             if not record.has_outcome:
                 _refused(record, response)
@@ -119,11 +131,15 @@ class Application:
             return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
         if request.method != "POST":
             return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
-        if len(request.body) > self.settings.body_limit:
+        try:
+            body = await request.read()
+        except BodyLate:
+            return plain(408, f"The request had not arrived whole after {self.settings.timeout:g} seconds.")
+        if len(body) > self.settings.body_limit:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
         token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
         call = self.open_call(principal, grant, request.request_id, record, request.deadline, token)
-        return _response(await answer_post(self.server, request.headers, request.body, call))
+        return _response(await answer_post(self.server, request.headers, body, call))
 
     def admit(self, principal: Principal, record: AuditRecord) -> Grant | None:
         """What ``principal``, who is proved, may do; None if no rule admits them. ``record`` is told either."""
@@ -164,8 +180,20 @@ class Application:
     def _credential_changed(self, name: str | None) -> None:
         self.audit.event("credential_changed", credential=name or "default")
 
+    def _statement_survived(self, origin: Origin) -> None:
+        caller = origin.principal
+        self.audit.event(
+            "statement_survived", request_id=origin.request_id, tool=origin.tool, platform=caller.platform, id=caller.id
+        )
+
     def _new_scopes(self) -> DatabaseScopes:
-        return DatabaseScopes(self.settings, self._secrets, workload=self._workload, changed=self._credential_changed)
+        return DatabaseScopes(
+            self.settings,
+            self._secrets,
+            workload=self._workload,
+            changed=self._credential_changed,
+            survived=self._statement_survived,
+        )
 
     def forget(self) -> None:
         """Begin anew, without connections and without anything remembered: for a process restored from a snapshot."""

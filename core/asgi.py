@@ -13,7 +13,7 @@ from typing import Any
 
 from core.application import Application
 from core.deadline import Deadline
-from core.http import Request, Response, plain
+from core.http import BodyLate, ClientGone, Request, Response, plain
 
 __all__ = ["AsgiApp", "PlatformRequest", "Scope"]
 
@@ -52,56 +52,67 @@ class AsgiApp:
         if scope["type"] != "http":
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
         settings = self._application.settings
-        platform = self._platform(scope)
+        body = _Body(receive, settings.body_limit, settings.timeout)
+        work = self._application.handle(_request(scope, body, self._platform(scope)))
         try:
-            async with asyncio.timeout(settings.timeout):
-                body = await _read_body(receive, settings.body_limit)
-        except TimeoutError:
-            await _send(send, plain(408, f"The request had not arrived whole after {settings.timeout:g} seconds."))
-            return
-        if body is None:
-            return
-        work = self._application.handle(_request(scope, body, platform))
-        # While an oversized body still arrives, looking out for the client's leaving would read it to its end.
-        try:
-            response = await (work if len(body) > settings.body_limit else _unless_gone(work, receive))
+            response = await _unless_gone(work, body, receive)
         except asyncio.CancelledError:
-            # The ASGI server stops and has given its calls their time; the client is platform instead of cut off.
+            # The ASGI server stops and has given its calls their time; the client is told instead of cut off.
             response = plain(503, "This server is stopping. Send the call again.")
         if response is not None:
             await _send(send, response)
 
 
-def _request(scope: Scope, body: bytes, platform: PlatformRequest) -> Request:
+class _Body:
+    """The body of one request, read when it is asked for."""
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._seconds = seconds
+        self.whole = asyncio.Event()
+
+    async def read(self) -> bytes:
+        """The body, cut one byte past the limit.
+
+        Raises:
+            BodyLate, ClientGone: as `Request.read`.
+        """
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    body += message.get("body", b"")
+                    if len(body) > self._limit:
+                        # `whole` stays unset: to look out for the client's leaving would read the rest.
+                        return bytes(body[: self._limit + 1])
+                    if not message.get("more_body", False):
+                        self.whole.set()
+                        return bytes(body)
+        except TimeoutError:
+            raise BodyLate from None
+
+
+def _request(scope: Scope, body: _Body, platform: PlatformRequest) -> Request:
     return Request(
         method=scope["method"],
         path=scope["path"],
         headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
-        body=body,
+        body=b"",
+        arriving=body.read,
         request_id=platform.request_id,
         deadline=platform.deadline,
         platform_claims=platform.platform_claims,
     )
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes | None:
-    """The body, cut one byte past ``limit``; None if the client went away before it was whole."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return bytes(body[: limit + 1])
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _unless_gone(work: Awaitable[Response], receive: Receive) -> Response | None:
+async def _unless_gone(work: Awaitable[Response], body: _Body, receive: Receive) -> Response | None:
     """The outcome of ``work``, or None if the client went away first; the work is cancelled then."""
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
+    gone = asyncio.ensure_future(_disconnected(body, receive))
     try:
         await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
@@ -111,7 +122,8 @@ async def _unless_gone(work: Awaitable[Response], receive: Receive) -> Response 
         await asyncio.gather(working, gone, return_exceptions=True)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _disconnected(body: _Body, receive: Receive) -> None:
+    await body.whole.wait()
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from core.http import ClientGone
+
 if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.identity.principal import Principal
@@ -124,7 +126,7 @@ class AuditTrail:
         begun, at = time.perf_counter(), datetime.now(UTC)
         try:
             yield record
-        except CancelledError:
+        except (CancelledError, ClientGone):
             record.fields["outcome"] = "cancelled"
             raise
         except BaseException:

@@ -10,6 +10,7 @@ from core.credentials.sources import Credentials
 from core.graph.database import Database
 from core.graph.pool import Pool
 from core.guard.guard import AllowList, Guard
+from core.identity.principal import Identity
 from core.remembered import BoundedMap
 from core.schema.cache import SchemaCache
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from core.credentials.database_auth import WorkloadTokens
     from core.credentials.secret_store import SecretStore
     from core.identity.principal import Principal
+    from core.origin import Origin
     from core.settings import Settings
 
 __all__ = ["DatabaseScope", "DatabaseScopes"]
 
 _SCOPES_KEPT = 64
 
-_Key: TypeAlias = tuple[str | None, str | None, str | None, str | None]
+_Key: TypeAlias = tuple[str | None, str | None, str | None, Identity | None]
 """Credential, database, impersonated database user, and the user on whose behalf the caller acts."""
 
 
@@ -47,14 +49,17 @@ class DatabaseScopes:
         *,
         workload: WorkloadTokens | None = None,
         changed: Callable[[str | None], None] | None = None,
+        survived: Callable[[Origin], None] | None = None,
     ) -> None:
         """``store`` has the credentials that settings and grants name. ``workload`` issues tokens of this server's own
-        identity. ``changed`` is told the name of a credential that has changed.
+        identity. ``changed`` is told the name of a credential that has changed, ``survived`` the origin of a statement
+        that runs on though it was told to stop.
         """
         self._settings = settings
         self._credentials = Credentials(settings, store)
         self._workload = workload
         self._changed = changed
+        self._survived = survived
         self._pools: dict[str | None, Pool] = {}
         self._scopes: BoundedMap[_Key, DatabaseScope] = BoundedMap(_SCOPES_KEPT)
 
@@ -66,7 +71,7 @@ class DatabaseScopes:
     def of(self, grant: Grant, principal: Principal) -> DatabaseScope:
         """The scope that ``grant`` opens to ``principal``; those that were not used for longest are forgotten."""
         # A user may be logged in under their own name, with rights that nobody else has.
-        user = principal.id if principal.kind == "user_on_behalf" else None
+        user = principal.identity if principal.kind == "user_on_behalf" else None
         own = grant.credential is None and grant.database == self._settings.neo4j_database
         return self._scope((grant.credential, None if own else grant.database, grant.impersonate, user))
 
@@ -89,6 +94,7 @@ class DatabaseScopes:
                 self._credentials.source(credential),
                 workload=self._workload,
                 changed=lambda: self._on_change(credential),
+                survived=self._survived,
             )
         return pool
 

@@ -48,6 +48,6 @@ class Deadline:
             if not scope.expired():
                 raise
             raise DeadlineExceeded(
-                "The call's time was up before the database had answered, and the statement was stopped. "
+                "The call's time was up before the database had answered. "
                 "Ask for less: match on an indexed property, add a LIMIT, or aggregate in the statement."
             ) from None

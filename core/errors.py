@@ -28,6 +28,7 @@
     │   ├── NotReadOnly         a statement on a reading tool would do more than read
     │   ├── DeadlineExceeded    the call's time was up before the database had answered
     │   ├── WriteUncertain      a write may have taken effect, or not
+    │   ├── TooManySurvivors    the caller's stopped statements still run in the database
     │   └── DatabaseUnavailable the database cannot be reached, or refused this server's login
     └── LocalError              something on this machine: the embedded database, its files, a port
 
@@ -53,6 +54,7 @@ __all__ = [
     "StatementError",
     "TokenRefused",
     "TokenUnavailable",
+    "TooManySurvivors",
     "ToolError",
     "Unauthenticated",
     "WriteUncertain",
@@ -113,9 +115,17 @@ class IssuerUnavailable(Refusal):
 
 
 class ToolError(Neo4jM2mError):
-    """A tool call failed in a way that the agent can act on. ``outcome`` is the one-word class for logs."""
+    """A tool call failed in a way that the agent can act on.
+
+    The message is this server's own. ``detail`` is what comes from the graph, or from the database about it: an answer
+    marks it as data and cuts it, and no log holds it. ``outcome`` is the one-word class for logs.
+    """
 
     outcome = "failed"
+
+    def __init__(self, message: str, *, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class InvalidArguments(ToolError):
@@ -132,8 +142,8 @@ class StatementError(ToolError):
 
     outcome = "statement_error"
 
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: str, *, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
         self.code = code
 
 
@@ -153,6 +163,12 @@ class DeadlineExceeded(ToolError):
     """The call's time was up before the database had answered."""
 
     outcome = "timeout"
+
+
+class TooManySurvivors(ToolError):
+    """Statements of the caller still run in the database after they were told to stop: no more are run for now."""
+
+    outcome = "refused"
 
 
 class DatabaseUnavailable(ToolError):

@@ -5,7 +5,7 @@ A leaf: everything else may rest on this module, and it rests on nothing but `co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,18 @@ from pydantic import SecretStr
 
 from core.deadline import Deadline
 
-__all__ = ["HEALTH_PATH", "JSON_HEADERS", "MCP_PATH", "Request", "Response", "bearer_token", "host_name", "plain"]
+__all__ = [
+    "HEALTH_PATH",
+    "JSON_HEADERS",
+    "MCP_PATH",
+    "BodyLate",
+    "ClientGone",
+    "Request",
+    "Response",
+    "bearer_token",
+    "host_name",
+    "plain",
+]
 
 MCP_PATH = "/mcp"
 HEALTH_PATH = "/health"
@@ -21,12 +32,21 @@ HEALTH_PATH = "/health"
 JSON_HEADERS = {"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
+class BodyLate(Exception):
+    """The body of a request had not arrived whole when its time was up."""
+
+
+class ClientGone(Exception):
+    """The client went away before its request had arrived whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request, as any platform can give it.
 
     ``headers`` are the raw pairs, names in lower case, duplicates kept: a header sent twice is told from one sent once.
-    ``body`` may end one byte past the body limit; the rest of a longer one need not be read.
+    ``body`` may end one byte past the body limit; the rest of a longer one need not be read. ``arriving`` reads it
+    where it has not arrived yet, so that a caller who proves nothing is refused before that.
     ``request_id`` is the platform's id of the request; ``deadline`` comes from the platform where it has one.
     ``platform_claims`` is what the platform itself says of the request: no client can put anything there.
     """
@@ -37,7 +57,17 @@ class Request:
     body: bytes
     request_id: str
     deadline: Deadline | None = None
+    arriving: Callable[[], Awaitable[bytes]] | None = field(default=None, repr=False)
     platform_claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    async def read(self) -> bytes:
+        """The body, whole or one byte past the limit.
+
+        Raises:
+            BodyLate: It had not arrived in time.
+            ClientGone: The client went away before it had arrived.
+        """
+        return self.body if self.arriving is None else await self.arriving()
 
     def header(self, name: str) -> str | None:
         """The first value of the header ``name`` (lower case), or None."""

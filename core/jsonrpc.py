@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import anyio
 from mcp.server.connection import Connection
@@ -49,6 +49,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from core.call import Call
+from core.strict_json import NotJson, strict_json
 
 __all__ = ["Exchange", "answer_post"]
 
@@ -120,9 +121,9 @@ def _check_content_headers(folded: Mapping[str, str]) -> None:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(body, parse_constant=_no_json)
-    except (ValueError, RecursionError):
-        raise _Refused(400, ErrorData(code=PARSE_ERROR, message="The body is not valid JSON")) from None
+        message = strict_json(body)
+    except NotJson as problem:
+        raise _Refused(400, ErrorData(code=PARSE_ERROR, message=str(problem))) from None
     if isinstance(message, list):
         error = ErrorData(code=INVALID_REQUEST, message="Batches are not served: send one message in each request")
         raise _Refused(400, error)
@@ -131,19 +132,17 @@ def _parse(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
 def _parse_request(message: dict[str, Any]) -> JSONRPCRequest:
     try:
-        return JSONRPCRequest.model_validate(message)
-    except ValidationError:
+        request = JSONRPCRequest.model_validate(message)
+        f"{request.id}{request.method}".encode()  # half of a surrogate pair could not be answered
+    except (ValidationError, UnicodeEncodeError):
         error = ErrorData(
             code=INVALID_REQUEST,
             message='A request needs "jsonrpc": "2.0", an "id" that is a string or an integer, and a "method"',
         )
         raise _Refused(400, error) from None
+    return request
 
 
 def _accept_notification(message: dict[str, Any], folded: Mapping[str, str]) -> Exchange:

@@ -24,7 +24,7 @@ from mcp_types import (
 from core.call import Call
 from core.errors import ToolError
 from core.origin import Origin, asked_by
-from core.tools.answer import failure
+from core.tools.answer import failure, within_limits
 from core.tools.declaration import ToolDeclaration
 from core.version import server_version
 
@@ -84,14 +84,15 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
     call.audit.tool(tool.name, arguments, cypher=tool.takes_cypher)
     if not call.grant.allows(tool):
         call.audit.answered("not_granted")
-        return failure(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
+        refusal = ToolError(f"You may not use {tool.name}. The operator of this server decides who may use which tool.")
+        return failure(refusal, settings=call.settings)
     try:
         tool.validate(arguments)
         with asked_by(Origin(call.principal, call.request_id, tool.name, call.subject_token)):
-            result = await tool.handler(call, arguments)
+            result = within_limits(await tool.handler(call, arguments), settings=call.settings)
     except ToolError as error:
         call.audit.answered(error.outcome)
-        return failure(str(error))
+        return failure(error, settings=call.settings)
     except MCPError:
         call.audit.answered("protocol_error")
         raise
@@ -103,9 +104,10 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
         where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
         logger.error("%s failed on request %s: %s at %s", tool.name, call.request_id, type(error).__name__, where)
         call.audit.answered("failed")
-        return failure(
+        unforeseen = ToolError(
             f"This server failed while it answered; the operator finds the cause in its log under request "
             f"{call.request_id}."
         )
+        return failure(unforeseen, settings=call.settings)
     call.audit.answered("failed" if result.is_error else "ok", rows=(result.structured_content or {}).get("row_count"))
     return result

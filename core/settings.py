@@ -134,6 +134,13 @@ class Settings(BaseModel):
         "a name may end in `*`.",
     )
     pool_size: int = Field(10, ge=1, le=1000, description="Connections to the database that are kept at the most.")
+    max_survivors: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Statements of one caller that may still run in the database after they were told to stop; with so "
+        "many, the caller's next statements are refused.",
+    )
     schema_ttl: float = Field(
         300.0, ge=0, le=86_400, description="Seconds for which `get-schema` answers from memory; 0 turns that off."
     )

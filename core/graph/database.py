@@ -15,7 +15,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError, ToolError, WriteUncertain
-from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep
+from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep, without_prefix
 from core.graph.pool import Lease, LoginRefused, Pool
 from core.graph.record_reader import RecordTooLarge, record_reader
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
@@ -37,6 +37,9 @@ _TIMEOUT_MARGIN = 0.5
 """Seconds by which the database gives up after this server has: the client side's deadline is the one that answers."""
 
 _HEALTH_TIMEOUT = 3.0
+
+_EXPLAIN = "EXPLAIN\n"
+"""On a line of its own: what the database quotes of a statement is then a line of the caller's own text."""
 
 _FIRST_PAUSE = 0.1
 """Seconds to wait before a read that met a transient error is tried again; twice as long each time after."""
@@ -98,17 +101,36 @@ class Database:
 
         Raises:
             StatementError, NotReadOnly: The database refused the statement.
-            DeadlineExceeded: ``deadline`` passed; the statement is stopped and its connection dropped.
+            DeadlineExceeded: ``deadline`` passed. The connection is dropped, which tells the database to stop the
+                statement; the text says whether it was seen to stop.
+            TooManySurvivors: Earlier statements of this caller still run, though they were told to stop.
             DatabaseUnavailable: The database cannot be reached or refused the login.
         """
-        return await self._retried(lambda: self._read_once(statement, parameters, limits, deadline), deadline)
+        origin = current_origin()
+        if origin is not None:
+            await self._pool.survivors.require_few(origin.principal.identity)
+        started = asyncio.Event()
+        try:
+            return await self._retried(
+                lambda: self._read_once(statement, parameters, limits, deadline, started), deadline
+            )
+        except DeadlineExceeded as error:
+            if not started.is_set():
+                raise
+            raise await self._pool.survivors.explained(error, origin) from None
 
     async def _read_once(
-        self, statement: str, parameters: Mapping[str, Any], limits: Limits, deadline: Deadline
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        deadline: Deadline,
+        started: asyncio.Event,
     ) -> ReadResult:
         # One row more than asked for tells whether there is more, without another round trip.
         fetch_size = limits.rows + 1
         async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
+            started.set()
             result = await lease.run(_labelled(statement, deadline), dict(parameters))
             collector = RowCollector(limits)
             try:
@@ -188,7 +210,10 @@ class Database:
         if self._own_database is None:
             trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}, deadline), deadline)
             self._own_database = str((trivial.plan or {})["operatorType"]).partition("@")[2]
-        summary = await self._retried(lambda: self._explain_once(statement, parameters, deadline), deadline)
+        try:
+            summary = await self._retried(lambda: self._explain_once(statement, parameters, deadline), deadline)
+        except StatementError as error:
+            raise without_prefix(error, _EXPLAIN) from None
         return Explanation(
             query_type=summary.query_type or "unknown",
             plan=summary.plan or {"operatorType": "none"},
@@ -203,7 +228,7 @@ class Database:
     async def _explain_once(self, statement: str, parameters: Mapping[str, Any], deadline: Deadline) -> ResultSummary:
         options = {"fetch_size": 1, "notifications_min_severity": "INFORMATION"}
         async with self._lease(deadline, READ_ACCESS, **options) as lease:
-            result = await lease.run(_labelled(f"EXPLAIN {statement}", deadline), dict(parameters))
+            result = await lease.run(_labelled(f"{_EXPLAIN}{statement}", deadline), dict(parameters))
             return await result.consume()
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from neo4j.exceptions import (
     BrokenRecordError,
@@ -18,7 +19,7 @@ from neo4j.exceptions import (
 
 from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError, ToolError
 
-__all__ = ["explain_failure", "is_lost_connection", "may_pass", "too_deep"]
+__all__ = ["explain_failure", "is_lost_connection", "may_pass", "too_deep", "without_prefix"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,12 @@ _TYPE_ERROR = "Neo.ClientError.Statement.TypeError"
 
 _RIGHTS_OUTDATED = "Neo.ClientError.Security.AuthorizationExpired"
 """The database wants to look up anew what the user may do, which a new connection makes it do."""
+
+_PLACE = re.compile(r"\(line (\d+), column (\d+) \(offset: (\d+)\)\)")
+
+_PLACE_IN_SENTENCE = re.compile(r", at line \d+, column \d+")
+
+_CLASS_NAME = re.compile(r"\b(?:java|javax|scala|org|com)(?:\.[A-Za-z_$][\w$]*){2,}")
 
 _ACCESS_MODE = "Neo.ClientError.Statement.AccessMode"
 _TIMED_OUT = (
@@ -91,7 +98,7 @@ def explain_failure(error: Neo4jError | DriverError) -> ToolError:
 
 def _explain_server_error(error: Neo4jError) -> ToolError:
     code = error.code or "Neo.DatabaseError.General.UnknownError"
-    message = error.message or "no message"
+    message = _words(error.message or "no message")
     if code == _ACCESS_MODE:
         return NotReadOnly(
             "The database refused the statement, since it would write. This tool only reads: "
@@ -99,7 +106,7 @@ def _explain_server_error(error: Neo4jError) -> ToolError:
         )
     if code in _TIMED_OUT:
         return DeadlineExceeded(
-            "The call's time was up and the database stopped the statement. "
+            "The call's time was up, and the database was told to stop the statement. "
             "Ask for less: match on an indexed property, add a LIMIT, or aggregate in the statement."
         )
     if code in _TOO_LARGE:
@@ -109,8 +116,34 @@ def _explain_server_error(error: Neo4jError) -> ToolError:
             code,
         )
     if isinstance(error, ClientError):
-        return StatementError(f"{code}: {message}", code)
+        return StatementError(f"The database refused the statement: {code}{_place(message)}.", code, detail=message)
     if isinstance(error, TransientError):
-        return StatementError(f"{code}: {message} This can pass: try again in some seconds.", code)
+        sentence = f"The database could not run the statement now: {code}. Try again in some seconds."
+        return StatementError(sentence, code, detail=message)
     logger.error("the database failed: %s", code)
-    return StatementError(f"{code}: {message}", code)
+    return StatementError(f"The database failed at the statement: {code}{_place(message)}.", code, detail=message)
+
+
+def without_prefix(error: StatementError, prefix: str) -> StatementError:
+    """``error`` with positions in the caller's own statement, where ``prefix``, whole lines, was sent before it."""
+    lines = prefix.count("\n")
+
+    def moved(found: re.Match[str]) -> str:
+        line, column, offset = int(found[1]) - lines, found[2], int(found[3]) - len(prefix)
+        return f"(line {line}, column {column} (offset: {offset}))"
+
+    if error.detail is None:
+        return error
+    detail = _PLACE.sub(moved, error.detail)
+    return StatementError(_PLACE_IN_SENTENCE.sub(_place(detail), str(error)), error.code, detail=detail)
+
+
+def _place(message: str) -> str:
+    """Where in the statement the database's ``message`` says that something is wrong, for a sentence of our own."""
+    found = _PLACE.search(message)
+    return f", at line {found[1]}, column {found[2]}" if found else ""
+
+
+def _words(message: str) -> str:
+    """The database's ``message`` without names of classes of its own code, which say nothing to an agent."""
+    return _CLASS_NAME.sub(lambda found: found[0].rpartition(".")[2], message)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from neo4j import AsyncGraphDatabase, NotificationMinimumSeverity
+from neo4j import READ_ACCESS, AsyncGraphDatabase, NotificationMinimumSeverity, Query
 from neo4j.exceptions import DriverError, Neo4jError
 
 from core.credentials.database_auth import DatabaseAuth, Login, StillRefused, WorkloadTokens, database_auth
@@ -19,11 +19,13 @@ from core.credentials.sources import CredentialSource, CredentialVersion, FixedC
 from core.errors import Neo4jM2mError
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
 from core.graph.login_gate import Entry, LoginGate
-from core.origin import current_origin
+from core.graph.survivors import Survivors
+from core.graph.turns import Turns
+from core.origin import Origin, current_origin
 from core.version import server_version
 
 if TYPE_CHECKING:
-    from neo4j import AsyncDriver, AsyncResult, AsyncSession, AsyncTransaction, Query
+    from neo4j import AsyncDriver, AsyncResult, AsyncSession, AsyncTransaction
 
     from core.deadline import Deadline
     from core.settings import Settings
@@ -119,8 +121,11 @@ class Pool:
         *,
         workload: WorkloadTokens | None = None,
         changed: Callable[[], None] | None = None,
+        survived: Callable[[Origin], None] | None = None,
     ) -> None:
-        """``source`` None is what the settings say. ``changed`` is told of each new credential but the first."""
+        """``source`` None is what the settings say. ``changed`` is told of each new credential but the first,
+        ``survived`` of each statement that is seen to run after it was told to stop.
+        """
         self._settings = settings
         self._source = source or FixedCredential(settings)
         self._workload = workload
@@ -129,15 +134,27 @@ class Pool:
         self._closing: set[asyncio.Task[None]] = set()
         self._refused: CredentialVersion | None = None
         self._patient_until = 0.0
+        self._turns = Turns(settings.pool_size)
+        self.survivors = Survivors(self._ask, most=settings.max_survivors, noticed=survived)
 
     @asynccontextmanager
     async def lease(self, deadline: Deadline, *, database: str | None, **options: Any) -> AsyncIterator[Lease]:
-        """A session on ``database``, or the credential's, with the driver's ``options``.
+        """A session on ``database``, or the credential's, with the driver's ``options``, once it is the caller's turn.
 
         Raises:
             DatabaseUnavailable: There is no credential, or the database has refused the one there is.
             LoginRefused: The database refuses the login; `recover` says whether to try again.
         """
+        origin = current_origin()
+        caller = None if origin is None else origin.principal.identity
+        async with (
+            self._turns.turn(caller),
+            self._lease_at_once(deadline, database=database, **options) as lease,
+        ):
+            yield lease
+
+    @asynccontextmanager
+    async def _lease_at_once(self, deadline: Deadline, *, database: str | None, **options: Any) -> AsyncIterator[Lease]:
         while True:
             connected = await self._ready(deadline)
             login = await self._login(connected)
@@ -158,6 +175,15 @@ class Pool:
                         raise LoginRefused(connected, login, error) from None
                     raise
                 return
+
+    async def _ask(self, statement: str, parameters: dict[str, Any], until: Deadline) -> list[list[Any]]:
+        query = Query(statement, timeout=until.remaining(), metadata={"app": "neo4j-m2m"})
+        options = {"default_access_mode": READ_ACCESS}
+        try:
+            async with until.enforced(), self._lease_at_once(until, database=None, **options) as lease:
+                return [record.values() async for record in await lease.run(query, parameters)]
+        except LoginRefused as refusal:
+            raise explain_refused(refusal.connected.known.credential) from None
 
     async def recover(self, refusal: LoginRefused, deadline: Deadline, *, first: bool) -> None:
         """Prepare another attempt after ``refusal``; ``first`` if it is the first that the call has met.
@@ -259,7 +285,8 @@ class Pool:
             # Bounds the look at a single connection that lay idle, too; `Database` tries again after it.
             connection_acquisition_timeout=settings.connect_timeout,
             liveness_check_timeout=_IDLE_LIMIT,
-            max_connection_pool_size=settings.pool_size,
+            # `Turns` lets in as many as the settings say; one more is for `Survivors`.
+            max_connection_pool_size=settings.pool_size + 1,
             notifications_min_severity=NotificationMinimumSeverity.OFF,
         )
         return _Connected(known, driver, auth)

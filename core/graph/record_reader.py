@@ -31,6 +31,9 @@ _PIECE = 32 * 1024
 _DECODED_ASIDE = 32 * 1024
 """Bytes from which on a message is decoded in a thread, so that other calls go on meanwhile."""
 
+_LONGEST_ERROR = 16 * 1024 * 1024
+"""Bytes of an error: the database quotes values in it, several times over."""
+
 Take = Callable[[Sequence[Any]], bool]
 """Takes the values of one record; False leaves the record to the driver, which ends the reading."""
 
@@ -97,11 +100,16 @@ class RecordReader:
             size = int.from_bytes(await self._next(2))
             if size:
                 whole += await self._next(size)
-                if self._largest is not None and len(whole) > self._largest:
+                if self._largest is not None and len(whole) > self._most(whole):
                     self._given_up = True
                     raise RecordTooLarge("a record exceeds the limit of an answer")
             elif whole:
                 return bytes(whole)
+
+    def _most(self, message: bytearray) -> int:
+        """How many bytes ``message``, which is arriving, may have: an error may quote more than a record may hold."""
+        largest = self._largest or 0
+        return largest if message[1:2] == _RECORD else max(largest, _LONGEST_ERROR)
 
     async def _next(self, size: int) -> bytearray:
         while len(self._arrived) - self._at < size:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from core.errors import NotReadOnly
+from core.errors import NotReadOnly, StatementError
 from core.guard.allow_lists import (
     READ_FUNCTIONS,
     READ_OPERATORS,
@@ -24,7 +25,8 @@ from core.guard.allow_lists import (
     WRITE_PROCEDURES,
 )
 from core.guard.commands import execution_mode, forbidden_command
-from core.guard.lexer import dotted_calls, tokenize
+from core.guard.lexer import Token, dotted_calls, tokenize
+from core.guard.runaways import Endless, endless
 from core.remembered import BoundedMap
 
 if TYPE_CHECKING:
@@ -36,6 +38,15 @@ __all__ = ["AllowList", "Guard"]
 logger = logging.getLogger(__name__)
 
 _VERDICTS_KEPT = 1000
+
+_NO_SUCH_DATABASE = "Neo.ClientError.Database.DatabaseNotFound"
+
+_USE = re.compile(r"\bUSE\b", re.IGNORECASE)
+
+_LEAVES = (
+    "The statement leaves the database that this tool reads, so it was not run. Leave out USE and commands that "
+    "concern other databases."
+)
 
 _INSTEAD = "Use clauses that read the graph, such as MATCH, OPTIONAL MATCH, WITH, UNWIND, CALL { … } and RETURN."
 
@@ -71,9 +82,10 @@ def _matches(name: str, patterns: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What was decided on a statement: why it is refused, or None."""
+    """What was decided on a statement: why it is refused, or None; and what parameters may make endless."""
 
     refusal: str | None
+    endless: Endless = field(default_factory=Endless)
 
 
 class Guard:
@@ -124,15 +136,23 @@ class Guard:
         """
         await self._require(statement, parameters, deadline, None, writes=True)
 
-    def require_plannable(self, statement: str) -> None:
-        """Return if ``statement`` may be put behind EXPLAIN.
+    async def explain(self, statement: str, parameters: Mapping[str, Any], *, deadline: Deadline) -> Explanation:
+        """How the database would run ``statement``, without running it.
 
         Raises:
-            NotReadOnly: It is too long, or brings EXPLAIN or PROFILE of its own.
+            NotReadOnly: It is too long, brings EXPLAIN or PROFILE of its own, or names a database that does not exist:
+                which ones exist is nobody's to find out.
+            StatementError, DeadlineExceeded, DatabaseUnavailable: as `Database.explain`.
         """
         refusal = self._refusal_of_length(statement) or execution_mode(tokenize(statement))
         if refusal is not None:
             raise NotReadOnly(refusal)
+        try:
+            return await self._graph.explain(statement, parameters, deadline=deadline)
+        except StatementError as error:
+            if error.code == _NO_SUCH_DATABASE and _USE.search(statement):
+                raise NotReadOnly(_LEAVES) from None
+            raise
 
     async def _require(
         self,
@@ -149,14 +169,23 @@ class Guard:
         key = (hashlib.sha256(statement.encode("utf-8", "surrogatepass")).digest(), writes)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            refusal = self._refusal_of_text(statement, writes=writes)
-            if refusal is None:
+            verdict = self._look_at_text(statement, writes=writes)
+            self._require_end(verdict, parameters)
+            if verdict.refusal is None:
                 if explanation is None:
-                    explanation = await self._graph.explain(statement, parameters, deadline=deadline)
-                refusal = self._refusal_of_plan(explanation, writes=writes)
-            verdict = self._verdicts[key] = _Verdict(refusal)
+                    explanation = await self.explain(statement, parameters, deadline=deadline)
+                verdict = replace(verdict, refusal=self._refusal_of_plan(explanation, writes=writes))
+            self._verdicts[key] = verdict
         if verdict.refusal is not None:
             raise NotReadOnly(verdict.refusal)
+        self._require_end(verdict, parameters)
+
+    @staticmethod
+    def _require_end(verdict: _Verdict, parameters: Mapping[str, Any]) -> None:
+        """Return if a statement is not known to run away, with these parameters."""
+        refusal = verdict.endless.refusal(parameters)
+        if refusal is not None:
+            raise NotReadOnly(refusal)
 
     def _refusal_of_length(self, statement: str) -> str | None:
         if len(statement) > self._longest:
@@ -166,14 +195,15 @@ class Guard:
             )
         return None
 
-    def _refusal_of_text(self, statement: str, *, writes: bool) -> str | None:
+    def _look_at_text(self, statement: str, *, writes: bool) -> _Verdict:
         try:
             tokens = tokenize(statement)
         except NotReadOnly as error:
-            return str(error)
-        command = forbidden_command(tokens)
-        if command is not None:
-            return command
+            return _Verdict(str(error))
+        refusal = forbidden_command(tokens) or self._refusal_of_calls(tokens, writes=writes)
+        return _Verdict(refusal, endless(tokens))
+
+    def _refusal_of_calls(self, tokens: list[Token], *, writes: bool) -> str | None:
         for name in dotted_calls(tokens):
             if not self.allowed.has_function(name) and not self._may_call(name, writes=writes):
                 return _refused_call(name)
@@ -189,10 +219,7 @@ class Guard:
         for operator, details in _operators(explanation.plan):
             name, _, database = operator.partition("@")
             if database and database != explanation.database:
-                return (
-                    f"The statement leaves the database that this tool reads for {database!r}, so it was not run. "
-                    "Leave out USE and commands that concern other databases."
-                )
+                return _LEAVES
             if name == "ProcedureCall":
                 procedure = details.partition("(")[0].strip()
                 if not self._may_call(procedure, writes=writes):

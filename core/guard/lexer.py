@@ -28,7 +28,8 @@ __all__ = ["Token", "dotted_calls", "tokenize"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One lexical unit. ``text`` of a name or quoted name is the name itself, unquoted; of a string it is empty."""
+    """One lexical unit. ``text`` of a name or quoted name is the name itself, unquoted; of a string what stands
+    between its quotes, as it is written."""
 
     kind: Literal["name", "quoted", "string", "number", "symbol"]
     text: str
@@ -121,7 +122,7 @@ def _token(kind: str | None, found: str) -> Token:
             return Token(kind, found)
         case "quoted":
             return Token(kind, found[1:-1].replace("``", "`"))
-    return Token("string", "")
+    return Token("string", found[1:-1])
 
 
 def _read_interpolated(text: str, position: int, inside: list[str], tokens: list[Token]) -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LOCAL_PRINCIPAL", "Principal", "PrincipalKind"]
+__all__ = ["LOCAL_PRINCIPAL", "Identity", "Principal", "PrincipalKind"]
 
 PrincipalKind = Literal[
     "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "forwarded", "local"
 ]
 """``forwarded`` is a caller whom nothing proves but a name that the platform's proxy wrote into a header."""
+
+
+Identity = tuple[str, str, str, str, str]
+"""Platform, kind, id, tenant and issuer of a principal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Principal:
 
     ``id`` is the platform's stable identifier (an object id, an ARN, an application id), the thing that policies and
     audit lines rest on; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and
-    scopes alike. ``proved_by`` says how the identity was proved.
+    scopes alike. ``proved_by`` says how the identity was proved, ``issuer`` whose word that was: the same id of another
+    issuer is another principal.
     """
 
     platform: str
@@ -29,6 +34,12 @@ class Principal:
     tenant: str = ""
     roles: frozenset[str] = frozenset()
     proved_by: str = ""
+    issuer: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """All that makes a principal another one: what is remembered or counted of a caller is kept by it."""
+        return self.platform, self.kind, self.id, self.tenant, self.issuer
 
 
 LOCAL_PRINCIPAL = Principal(platform="local", kind="local", id="local", name="this machine", proved_by="loopback")

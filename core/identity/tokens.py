@@ -95,6 +95,7 @@ class TokenVerifier:
             tenant=caller.tenant,
             roles=caller.roles,
             proved_by=f"token of {issuer.name}",
+            issuer=unverified.issuer,
         )
         return principal, until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,18 +68,24 @@ class ToolDeclaration:
         Raises:
             InvalidArguments: They do not fit; the text names each argument and what is wrong with it.
         """
-        problems = [
-            f"{'.'.join(str(step) for step in error.absolute_path) or 'arguments'}: {_brief(error)}"
-            for error in self._validator.iter_errors(arguments)
-        ]
-        if problems:
+        found = list(itertools.islice(self._validator.iter_errors(arguments), _PROBLEMS_SHOWN + 1))
+        if found:
+            problems = sorted(f"{_where(error)}: {_brief(error)}" for error in found[:_PROBLEMS_SHOWN])
+            more = ["and more"] if len(found) > _PROBLEMS_SHOWN else []
             known = ", ".join(self.input_schema.get("properties", {})) or "none"
             raise InvalidArguments(
-                f"The arguments of {self.name} are wrong. {'; '.join(sorted(problems))}. It takes: {known}."
+                f"The arguments of {self.name} are wrong. {'; '.join(problems + more)}. It takes: {known}."
             )
 
 
+_PROBLEMS_SHOWN = 5
 _LONGEST_PROBLEM = 200
+_LONGEST_PLACE = 60
+
+
+def _where(error: jsonschema.ValidationError) -> str:
+    place = ".".join(str(step) for step in error.absolute_path) or "arguments"
+    return place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
 
 
 def _brief(error: jsonschema.ValidationError) -> str:

@@ -72,8 +72,7 @@ _OUTPUT: dict[str, Any] = {
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
-    call.guard.require_plannable(statement)
-    explanation = await call.database.explain(statement, parameters, deadline=call.deadline)
+    explanation = await call.guard.explain(statement, parameters, deadline=call.deadline)
     payload: dict[str, Any] = {"readable": True}
     try:
         await call.guard.require_read(statement, parameters, deadline=call.deadline, explanation=explanation)
@@ -85,7 +84,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
         "truncated": len(operators) > call.settings.max_rows,
         "warnings": explanation.warnings,
     }
-    return success(payload, untrusted=call.settings.wrap_results)
+    return success(payload, settings=call.settings)
 
 
 def _flat(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

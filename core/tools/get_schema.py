@@ -155,7 +155,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     )
     wanted = Wanted(frozenset(arguments.get("labels", ())), arguments.get("pattern"))
     answer = view(schema, wanted, arguments.get("detail"), limit=settings.max_bytes)
-    return success(answer, untrusted=settings.wrap_results)
+    return success(answer, settings=settings)
 
 
 GET_SCHEMA = ToolDeclaration(

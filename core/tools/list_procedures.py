@@ -77,7 +77,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
         if may_call(name)
     ]
     payload = {"kind": kind, "listed": listed, "not_allowed": len(rows) - len(listed)}
-    return success(payload, untrusted=call.settings.wrap_results)
+    return success(payload, settings=call.settings)
 
 
 LIST_PROCEDURES = ToolDeclaration(

@@ -84,7 +84,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     }
     if result.cut_by is not None:
         payload["hint"] = _how_to_narrow(result, limits)
-    return success(payload, untrusted=settings.wrap_results)
+    return success(payload, settings=settings)
 
 
 def _how_to_narrow(result: ReadResult, limits: Limits) -> str:

@@ -111,7 +111,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
         "results": [{"score": score, index["on"]: entity} for score, entity in found.rows],
         "truncated": found.cut_by is not None,
     }
-    return success(payload, untrusted=call.settings.wrap_results)
+    return success(payload, settings=call.settings)
 
 
 def _check_together(arguments: dict[str, Any]) -> None:
@@ -139,10 +139,10 @@ async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, 
         return meant[0]
     if meant:
         names = ", ".join(sorted(index["name"] for index in meant))
-        raise InvalidArguments(f"Several indexes cover {label}: {names}. Name one of them as `index`.")
+        raise InvalidArguments("Several indexes cover that label. Name one of them as `index`.", detail=names)
     there = ", ".join(f"{index['name']} (on {', '.join(index['tokens'])})" for index in suitable) or "none"
     what = "full-text index, which `text` searches," if kind == "FULLTEXT" else "vector index, which `vector` searches,"
-    raise InvalidArguments(f"There is no {what} of that name or label. There are: {there}.")
+    raise InvalidArguments(f"There is no {what} of that name or label; those that there are stand below.", detail=there)
 
 
 def _suitable(indexes: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -161,7 +161,7 @@ def _check_dimensions(index: dict[str, Any], vector: list[float]) -> None:
     dimensions = index.get("dimensions")
     if dimensions is not None and len(vector) != dimensions:
         raise InvalidArguments(
-            f"vector has {len(vector)} numbers, and the index {index['name']} has {dimensions} dimensions. Make the "
+            f"vector has {len(vector)} numbers, and the index has {dimensions} dimensions. Make the "
             "vector with the model that the index was filled with."
         )
 

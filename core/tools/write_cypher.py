@@ -71,7 +71,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
         "row_count": len(result.rows),
         "truncated": result.cut_by is not None,
     }
-    return success(payload, untrusted=settings.wrap_results)
+    return success(payload, settings=settings)
 
 
 WRITE_CYPHER = ToolDeclaration(

@@ -17,7 +17,7 @@ from core.tools.declaration import Handler, ToolDeclaration
 
 def granting(tools: Iterable[ToolDeclaration]) -> GrantFor:
     """Everyone may use every one of ``tools``."""
-    grant = Grant("test", writes=True)
+    grant = Grant("test", writes=True, tools=frozenset(tool.name for tool in tools))
     return lambda principal: grant
 
 
@@ -38,7 +38,7 @@ def tool(name: str, handler: Handler, input_schema: dict[str, Any] | None = None
 
 
 async def _echo(call: Call, arguments: dict[str, Any]) -> CallToolResult:
-    return success({"echo": arguments["text"], "principal": call.principal.id}, untrusted=False)
+    return success({"echo": arguments["text"], "principal": call.principal.id}, settings=call.settings)
 
 
 async def _fail(call: Call, arguments: dict[str, Any]) -> CallToolResult:

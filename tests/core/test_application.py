@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from mcp_types import CallToolResult
 
 from core.application import Application
+from core.call import Call
 from core.http import Request, Response
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
 from core.settings import Settings
-from tests.core.fixture_tools import FIXTURE_TOOLS, granting
+from core.tools.answer import success
+from tests.core.fixture_tools import FIXTURE_TOOLS, granting, tool
 
 MODERN = "2026-07-28"
 ENVELOPE = {
@@ -355,3 +358,48 @@ async def test_by_default_everyone_may_use_the_tools_that_read_and_no_other() ->
     assert all(tool["annotations"]["readOnlyHint"] for tool in listed)
     refused = await app.handle(modern("tools/call", {"name": "write-cypher", "arguments": {"query": "CREATE ()"}}))
     assert parsed(refused)["result"]["isError"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","id":2}', "stands twice"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"a":1,"a":2}}}', "twice"),
+        ('﻿{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode(), "UTF-8"),
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16"), "UTF-8"),
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-32-le"), "UTF-8"),
+        (rb'{"jsonrpc":"2.0","id":"\ud800","method":"ping"}', "A request needs"),
+        (rb'{"jsonrpc":"2.0","id":1,"method":"\udfff"}', "A request needs"),
+    ],
+)
+async def test_a_body_that_could_be_read_in_two_ways_is_refused(body: bytes, reason: str) -> None:
+    response = await application().handle(post(None, body=body))
+    assert response.status == 400
+    assert reason in parsed(response)["error"]["message"]
+
+
+async def test_a_request_under_a_foreign_host_name_has_its_audit_line() -> None:
+    lines: list[dict[str, Any]] = []
+    app = application(allowed_hosts=frozenset({"localhost"}), audit=lines.append)
+    response = await app.handle(post(legacy("ping"), ("host", "evil.example")))
+    assert response.status == 421
+    assert [(line["outcome"], line["status"]) for line in lines] == [("refused", 421)]
+
+
+async def test_an_error_quotes_only_so_much_of_wrong_arguments() -> None:
+    arguments = {f"wrong{number}" * 50: number for number in range(500)}
+    response = await application().handle(post(legacy("tools/call", {"name": "echo", "arguments": arguments})))
+    text = parsed(response)["result"]["content"][0]["text"]
+    assert "The arguments of echo are wrong" in text
+    assert len(response.body) < 4000
+
+
+async def test_an_answer_that_no_tool_has_cut_is_not_sent() -> None:
+    async def flood(call: Call, arguments: dict[str, Any]) -> CallToolResult:
+        return success({"text": "x" * 1_000_000}, settings=call.settings)
+
+    tools = [tool("flood", flood)]
+    app = application(tools=tools, grant_for=granting(tools))
+    result = parsed(await app.handle(post(legacy("tools/call", {"name": "flood", "arguments": {}}))))["result"]
+    assert result["isError"]
+    assert "Ask for less" in result["content"][0]["text"]

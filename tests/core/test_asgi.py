@@ -9,7 +9,8 @@ import pytest
 
 from core.application import Application
 from core.asgi import AsgiApp, PlatformRequest, Scope
-from core.identity.principal import LOCAL_PRINCIPAL
+from core.http import Request, Response, plain
+from core.identity.principal import LOCAL_PRINCIPAL, Principal
 from core.settings import Settings
 from tests.core.fixture_tools import granting, tool
 from tests.core.test_application import JSON, anybody, application, legacy
@@ -134,3 +135,36 @@ async def test_a_call_that_the_stopping_server_cancels_is_answered_with_503() ->
     await serving
     assert client.status == 503
     assert b"again" in client.body
+
+
+async def test_who_proves_nothing_is_refused_before_the_body_has_arrived() -> None:
+    async def stranger(request: Request) -> Principal | Response:
+        return plain(401, "Who are you?")
+
+    lines: list[dict[str, Any]] = []
+    client = Client(b"{", b"x" * 1000, b"}")
+    await AsgiApp(application(who=stranger, audit=lines.append))(scope(), client.receive, client.send)
+    assert (client.status, client.asked) == (401, 0)
+    assert [line["outcome"] for line in lines] == ["unauthenticated"]
+
+
+async def test_a_request_that_does_not_arrive_and_one_whose_client_leaves_have_their_audit_lines() -> None:
+    lines: list[dict[str, Any]] = []
+    app = AsgiApp(application(Settings(timeout=0.05), audit=lines.append))
+    late = Client()
+
+    async def never() -> dict[str, Any]:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    await app(scope(), never, late.send)
+    assert late.status == 408
+
+    async def leaves() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    await app(scope(), leaves, Client().send)
+    assert [(line["outcome"], line["principal"]["id"]) for line in lines] == [
+        ("refused", "local"),
+        ("cancelled", "local"),
+    ]

@@ -100,8 +100,9 @@ async def test_a_result_that_is_nested_too_deeply_says_so_and_harms_no_other(gra
 
 
 async def test_a_missing_parameter_is_named(graph: Database) -> None:
-    with pytest.raises(StatementError, match="nobody"):
+    with pytest.raises(StatementError) as caught:
         await graph.read("RETURN $nobody AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
+    assert "nobody" in (caught.value.detail or "")
 
 
 async def test_nothing_is_opened_before_a_call_needs_it(settings: Settings) -> None:
