@@ -83,8 +83,34 @@ def test_the_readme_opens_with_the_two_commands() -> None:
     assert opening.index("make demo") < opening.index("make test")
 
 
-@pytest.mark.parametrize("name", ["README.md", *(f"docs/{name}" for name in DOCS)])
-def test_every_link_to_a_file_leads_somewhere(name: str) -> None:
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{name}" for name in DOCS)]
+
+
+def anchors(text: str) -> set[str]:
+    """What a link may name after ``#``: the headings, as GitHub turns them into anchors."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_to_a_file_or_a_heading_leads_somewhere(name: str) -> None:
     path = ROOT / name
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
-        assert (path.parent / target).exists(), f"{name} links to {target}"
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text()):
+        page = path.parent / target if target else path
+        assert page.exists(), f"{name} links to {target}"
+        assert not heading or heading in anchors(page.read_text()), f"{name} links to {target}#{heading}"
+
+
+def test_the_architecture_names_every_room_of_the_core_and_every_package() -> None:
+    picture = DOCS["architecture.md"]
+    rooms = {path.stem for path in (ROOT / "core").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    for name in rooms - {"__init__"} | {"cli", "local", "aws_lambda", "azure_function", "databricks_app"}:
+        assert f"<b>{name}</b>" in picture, f"docs/architecture.md does not draw {name}"
+
+
+def test_the_hooks_run_what_make_lint_runs() -> None:
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe is not None
+    typed = [line.strip().replace("$(BIN)", ".venv/bin").removesuffix(" .") for line in recipe[1].splitlines()]
+    hooks = re.findall(r"^ +entry: (.*)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
+    assert [hook.removesuffix(" --force-exclude") for hook in hooks] == typed
