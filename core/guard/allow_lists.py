@@ -10,7 +10,14 @@ others), TerminateTransactions (ends the statements of others).
 
 from __future__ import annotations
 
-__all__ = ["READ_FUNCTIONS", "READ_OPERATORS", "READ_PROCEDURES", "WRITE_OPERATORS", "WRITE_PROCEDURES"]
+__all__ = [
+    "PLAIN_FUNCTIONS",
+    "READ_FUNCTIONS",
+    "READ_OPERATORS",
+    "READ_PROCEDURES",
+    "WRITE_OPERATORS",
+    "WRITE_PROCEDURES",
+]
 
 _SCANS = """
 AllNodesScan NodeByLabelScan UnionNodeByLabelsScan IntersectionNodeByLabelsScan SubtractionNodeByLabelsScan
@@ -106,3 +113,17 @@ READ_FUNCTIONS: frozenset[str] = frozenset(
 )
 """Built-in functions with a namespace. Those without one need no list: the database lets no plugin define such a
 function. ``graph.byName`` and ``graph.byElementId`` are left out: they lead to other graphs."""
+
+PLAIN_FUNCTIONS: frozenset[str] = frozenset(
+    """
+    abs acos asin atan atan2 avg btrim ceil char_length character_length coalesce cos cot date datetime degrees
+    duration e elementid endnode exp floor haversin head id isempty isnan keys labels last left length localdatetime
+    localtime log log10 lower ltrim max min nodes normalize nullif percentilecont percentiledisc pi point properties
+    radians rand randomuuid range relationships replace reverse right round rtrim sign sin size split sqrt stdev stdevp
+    startnode substring sum tail tan time timestamp toboolean tobooleanlist tobooleanornull tofloat tofloatlist
+    tofloatornull tointeger tointegerlist tointegerornull tolower tostring tostringlist tostringornull toupper trim type
+    upper valuetype
+    """.split()
+)
+"""Built-in functions without a namespace, in lower case, that say nothing but of their arguments: those that
+``SHOW BUILT IN FUNCTIONS`` lists on 2026.09, without ``file`` and ``linenumber``, which tell of LOAD CSV."""

@@ -1,10 +1,11 @@
 """What a statement may do that comes through a reading tool: read the graph, and nothing else.
 
-Two looks at each statement, both against lists of what is known to be harmless. The plan, from an EXPLAIN, shows what
-the statement runs, whatever its text looks like. But a plan shows nothing of what stands inside a subquery expression
-that is nested in another expression: ``RETURN [x IN [1] | COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN
-line }]`` is planned as one Projection. So the text's tokens are looked at as well, for commands and calls that no read
-needs. The READ access mode of the transaction is the second wall, and a least-privilege database user the third.
+Two looks at each statement, both against lists of what is known to be harmless. The text's tokens are looked at for
+commands and calls that no read needs. The plan, from an EXPLAIN, shows what the statement runs, whatever its text looks
+like; but nothing of what stands inside a subquery expression that is nested in another expression: ``RETURN [x IN [1] |
+COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line }]`` is planned as one Projection. Where the text alone
+proves that a statement only reads (`core.guard.proof`), the plan would cost a round trip and show nothing more: it is
+not asked for. The transaction's READ access mode is the second wall, and a least-privilege database user the third.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from core.guard.allow_lists import (
 )
 from core.guard.commands import execution_mode, forbidden_command
 from core.guard.lexer import Token, dotted_calls, tokenize
+from core.guard.proof import proves_reading
 from core.guard.runaways import Endless, endless
 from core.remembered import BoundedMap
 
@@ -82,10 +84,13 @@ def _matches(name: str, patterns: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What was decided on a statement: why it is refused, or None; and what parameters may make endless."""
+    """What was decided on a statement: why it is refused, or None; what parameters may make endless, and
+    whether its text alone proves that it only reads.
+    """
 
     refusal: str | None
     endless: Endless = field(default_factory=Endless)
+    proved: bool = False
 
 
 class Guard:
@@ -171,7 +176,7 @@ class Guard:
         if verdict is None:
             verdict = self._look_at_text(statement, writes=writes)
             self._require_end(verdict, parameters)
-            if verdict.refusal is None:
+            if verdict.refusal is None and not (verdict.proved and not writes):
                 if explanation is None:
                     explanation = await self.explain(statement, parameters, deadline=deadline)
                 verdict = replace(verdict, refusal=self._refusal_of_plan(explanation, writes=writes))
@@ -201,7 +206,10 @@ class Guard:
         except NotReadOnly as error:
             return _Verdict(str(error))
         refusal = forbidden_command(tokens) or self._refusal_of_calls(tokens, writes=writes)
-        return _Verdict(refusal, endless(tokens))
+        proved = refusal is None and proves_reading(
+            tokens, may_call=self.allowed.has_procedure, has_function=self.allowed.has_function
+        )
+        return _Verdict(refusal, endless(tokens), proved)
 
     def _refusal_of_calls(self, tokens: list[Token], *, writes: bool) -> str | None:
         for name in dotted_calls(tokens):
