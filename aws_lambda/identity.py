@@ -1,8 +1,8 @@
-"""Who calls, as the function URL has verified it.
+"""Who calls, as verified by the function URL.
 
 With AuthType AWS_IAM, Lambda verifies the signature and the caller's permissions, and writes who it was into
-``requestContext.authorizer.iam`` of the event. Whoever may invoke the function directly could write that himself:
-that permission must be granted through the function URL only (``lambda:InvokedViaFunctionUrl``).
+``requestContext.authorizer.iam`` of the event. Anyone who may invoke the function directly could write that themselves:
+so grant that permission through the function URL only (``lambda:InvokedViaFunctionUrl``).
 
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html (event),
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html (ARNs, unique ids).
@@ -20,7 +20,7 @@ from core.identity.principal import Principal, PrincipalKind
 __all__ = ["IAM_CLAIM", "iam_caller", "principal_of"]
 
 IAM_CLAIM = "iam"
-"""The fact of a request that holds ``requestContext.authorizer.iam``."""
+"""The platform claim that holds ``requestContext.authorizer.iam``."""
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws[\w-]*):(?P<service>iam|sts)::(?P<account>\d{12}):"
@@ -29,14 +29,14 @@ _ARN = re.compile(
 
 
 async def iam_caller(request: Request) -> Principal | Response:
-    """The principal that the function URL has verified; 401 where it has verified none."""
+    """The principal that the function URL has verified; 401 if it has verified none."""
     iam = request.platform_claims.get(IAM_CLAIM)
     principal = principal_of(iam) if isinstance(iam, Mapping) else None
     if principal is None:
         return plain(
             401,
-            "Who calls is not proved: the request did not come through a function URL with AuthType AWS_IAM. Sign it "
-            "with SigV4 for the service lambda.",
+            "The caller's identity is not proved: the request did not come through a function URL with AuthType "
+            "AWS_IAM. Sign it with SigV4 for the service lambda.",
         )
     return principal
 
@@ -44,9 +44,9 @@ async def iam_caller(request: Request) -> Principal | Response:
 def principal_of(iam: Mapping[str, Any]) -> Principal | None:
     """The principal that ``requestContext.authorizer.iam`` describes; None if it describes none.
 
-    A session of a role is the role: ``arn:PARTITION:iam::ACCOUNT:role/NAME``. AWS tells the role's name without its
-    path, so the id has none either. The role's unique id (``AROA…``), which no other role of that name will ever have,
-    is among the principal's roles, for policies that want to be exact.
+    A session of a role counts as the role: ``arn:PARTITION:iam::ACCOUNT:role/NAME``. AWS gives the role's name without
+    its path, so the id has no path either. The role's unique id (``AROA…``), which no other role of that name will ever
+    have, is among the principal's roles, for policies that need to be exact.
     """
     arn, account, caller = (iam.get(name) for name in ("userArn", "accountId", "callerId"))
     found = _ARN.fullmatch(arn) if isinstance(arn, str) else None

@@ -51,7 +51,7 @@ Authenticate = Callable[[Request], Awaitable[Principal | Response]]
 """Proves who calls: a `Principal`, or the refusal (401 or 403) to send instead."""
 
 SubjectToken = Callable[[Request], "SecretStr | None"]
-"""Finds the token of the user on whose behalf a request is made, after it was accepted as the proof of who calls."""
+"""Finds the token of the user on whose behalf a request is made; called once the request's proof was accepted."""
 
 
 NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can change that."
@@ -60,12 +60,12 @@ NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can cha
 class Application:
     """The server behind one door: who may enter, what they may do, which tools there are, and the graph.
 
-    ``secrets`` is where the credentials are that settings and policy name, ``workload`` issues tokens of this server's
-    own identity, and ``subject_token`` finds that of the user on whose behalf a request is made: for databases that are
-    logged in to so. ``audit`` writes the audit's lines down.
+    ``secrets`` is the store of the credentials that settings and policy name. ``workload`` issues tokens of this
+    server's own identity, and ``subject_token`` finds the token of the user on whose behalf a request is made: both for
+    databases that accept tokens. ``audit`` writes the audit's lines.
 
-    ``allowed_hosts`` names the hosts that a request may be addressed to, where the listener is reached by a browser on
-    the same machine (DNS rebinding); None checks nothing, for doors that a platform guards.
+    ``allowed_hosts`` names the hosts that a request may be addressed to, for a listener that a browser on the same
+    machine can reach (DNS rebinding). None means no check, for doors that a platform guards.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Application:
         self._health = Health(self._scopes)
 
     async def handle(self, request: Request) -> Response:
-        """Answer ``request``. Never raises: what goes wrong is a response with a status and a reason.
+        """Answer ``request``. Never raises: a failure becomes a response with a status and a reason.
 
         The order is fixed: the host it was addressed to, then who calls, then everything else about the request.
         """
@@ -142,7 +142,7 @@ class Application:
         return _response(await answer_post(self.server, request.headers, body, call))
 
     def admit(self, principal: Principal, record: AuditRecord) -> Grant | None:
-        """What ``principal``, who is proved, may do; None if no rule admits them. ``record`` is told either."""
+        """What the authenticated ``principal`` may do; None if no rule admits them. ``record`` notes which."""
         record.caller(principal)
         grant = self.grant_for(principal)
         if grant is None:
@@ -160,7 +160,7 @@ class Application:
         deadline: Deadline | None = None,
         subject_token: SecretStr | None = None,
     ) -> Call:
-        """What the tools need to know of one call by ``principal``; a lower limit of ``grant`` holds."""
+        """What the tools need to know about one call by ``principal``. A lower limit in ``grant`` applies."""
         settings = self.settings.capped(grant.max_rows, grant.max_bytes, grant.timeout)
         scope = self._scopes.of(grant, principal)
         latest = Deadline.after(settings.timeout)
@@ -196,7 +196,7 @@ class Application:
         )
 
     def forget(self) -> None:
-        """Begin anew, without connections and without anything remembered: for a process restored from a snapshot."""
+        """Start over, without connections or remembered values: for a process restored from a snapshot."""
         self._scopes = self._new_scopes()
         self._health = Health(self._scopes)
 
@@ -212,7 +212,7 @@ class Application:
         return Response(200 if up else 503, dict(JSON_HEADERS), b"" if request.method == "HEAD" else body)
 
     def _wrong_host(self, request: Request) -> Response | None:
-        """The refusal of a request that a web page has led here under a name of its own (DNS rebinding), if it is one.
+        """The refusal, if a web page sent the request here under a host name of its own (DNS rebinding); else None.
 
         Source: the transport's security warning on Host and Origin. 421 is RFC 9110's Misdirected Request.
         """
@@ -233,7 +233,7 @@ _OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}
 
 
 def _refused(record: AuditRecord, response: Response) -> None:
-    """What the line says of a request that reached no tool, and no method of the protocol that ends in an answer."""
+    """Note the outcome of a request that reached no tool, and no protocol method that notes its own outcome."""
     if response.status < 400:
         record.answered("ok")
     elif response.headers.get("content-type", "").startswith("text/plain"):

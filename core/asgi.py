@@ -25,7 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class PlatformRequest:
-    """What a platform says of a request: its id, until when it has to be answered, and who calls, if it knows."""
+    """What a platform says about a request: its id, the deadline for its answer, and who calls, if known."""
 
     request_id: str
     deadline: Deadline | None = None
@@ -39,7 +39,7 @@ class AsgiApp:
     """
 
     def __init__(self, application: Application, platform: Callable[[Scope], PlatformRequest] | None = None) -> None:
-        """``platform`` finds in a scope what the platform says of the request; it is asked when that arrives."""
+        """``platform`` reads from a scope what the platform says about the request; called when the request arrives."""
         self._application = application
         self._platform = platform or (lambda scope: PlatformRequest(str(uuid.uuid4())))
 
@@ -47,7 +47,7 @@ class AsgiApp:
         """Serve one HTTP request.
 
         Raises:
-            RuntimeError: The scope is of another type; for ``lifespan`` that is how an app says that it has none.
+            RuntimeError: The scope is of another type; for ``lifespan`` an app says so that it has no lifespan.
         """
         if scope["type"] != "http":
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
@@ -57,7 +57,7 @@ class AsgiApp:
         try:
             response = await _unless_gone(work, body, receive)
         except asyncio.CancelledError:
-            # The ASGI server stops and has given its calls their time; the client is told instead of cut off.
+            # The ASGI server is stopping and the time for its calls is over: answer, instead of just cutting off.
             response = plain(503, "This server is stopping. Send the call again.")
         if response is not None:
             await _send(send, response)
@@ -110,7 +110,7 @@ def _request(scope: Scope, body: _Body, platform: PlatformRequest) -> Request:
 
 
 async def _unless_gone(work: Awaitable[Response], body: _Body, receive: Receive) -> Response | None:
-    """The outcome of ``work``, or None if the client went away first; the work is cancelled then."""
+    """The outcome of ``work``, or None if the client went away first; the work is then cancelled."""
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(body, receive))
     try:

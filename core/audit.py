@@ -1,8 +1,8 @@
-"""One line for every call: who, by which rule, did what, when, and what became of it.
+"""One line for every call: who did what, when, allowed by which rule, and with what outcome.
 
-A line is a JSON object. It holds no value of a parameter and no part of an answer; the statement's text only if the
-operator asks for it, its SHA-256 always, so that equal statements are known as equal. A call that is refused has a
-line, too. Lines are written at level INFO whatever the server's own log level is.
+A line is a JSON object. It holds no parameter value and no part of an answer. It always has the statement's SHA-256, by
+which equal statements are recognized; it has the statement's text only if the operator asks for it. Refused calls have
+a line, too. Lines are written at level INFO, whatever the server's own log level is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AUDIT_LOGGER = "neo4j_m2m.audit"
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[dict[str, Any]], None]
-"""Writes one line down."""
+"""Writes one line."""
 
 _LONGEST_NAME = 64
 _NAMES_KEPT = 50
@@ -46,7 +46,7 @@ def log_line(line: dict[str, Any]) -> None:
 
 
 class AuditRecord:
-    """What the audit says of one call: filled in as things become known, written as one line when the call is over."""
+    """The audit's record of one call: filled in step by step, written as one line when the call is over."""
 
     def __init__(self, request_id: str, *, statements: bool) -> None:
         self.fields: dict[str, Any] = {"request_id": request_id}
@@ -55,15 +55,15 @@ class AuditRecord:
 
     @property
     def has_outcome(self) -> bool:
-        """Whether it is said what became of the call."""
+        """Whether the outcome of the call is noted."""
         return "outcome" in self.fields
 
     def no_call(self) -> None:
-        """The request is not a call: it asked for something that anyone may know. No line is written."""
+        """The request is not a call, it asked for something public: write no line."""
         self.is_call = False
 
     def caller(self, principal: Principal) -> None:
-        """Who calls is proved."""
+        """Note the caller, whose identity is proved."""
         self.fields["platform"] = principal.platform
         self.fields["principal"] = {
             "id": principal.id,
@@ -73,17 +73,17 @@ class AuditRecord:
         }
 
     def granted(self, grant: Grant) -> None:
-        """What the caller may do is decided."""
+        """Note what the caller may do."""
         self.fields["rule"] = grant.rule
         if grant.credential is not None:
             self.fields["credential"] = grant.credential
 
     def asked(self, method: str) -> None:
-        """Which method of the protocol is asked for."""
+        """Note which protocol method is called."""
         self.fields["method"] = method[:_LONGEST_NAME]
 
     def tool(self, name: str, arguments: Mapping[str, Any], *, cypher: bool) -> None:
-        """Which tool is called; with ``cypher``, one whose ``query`` is a statement and whose ``params`` it takes."""
+        """Note the called tool. With ``cypher``, its ``query`` is a statement and its ``params`` are the parameters."""
         self.fields["tool"] = name[:_LONGEST_NAME]
         statement, parameters = arguments.get("query"), arguments.get("params")
         if cypher and isinstance(statement, str):
@@ -95,18 +95,18 @@ class AuditRecord:
             self.fields["parameters"] = [str(name)[:_LONGEST_NAME] for name in sorted(names)[:_NAMES_KEPT]]
 
     def answered(self, outcome: str, *, rows: int | None = None) -> None:
-        """What became of the call, in one word; ``rows`` if it answered rows."""
+        """Note the outcome of the call, in one word, and the number of ``rows`` if it answered any."""
         self.fields["outcome"] = outcome
         if rows is not None:
             self.fields["rows"] = rows
 
     def refused(self, outcome: str, reason: str) -> None:
-        """The call ended before a tool was reached; ``reason`` is what the caller was told."""
+        """Note that the call ended before it reached a tool; ``reason`` is what the caller was told."""
         self.fields["outcome"] = outcome
         self.fields["reason"] = reason.strip()[:_LONGEST_REASON]
 
     def sent(self, size: int, status: int | None = None) -> None:
-        """How long the answer is, in bytes, and its HTTP status."""
+        """Note the size of the answer, in bytes, and its HTTP status."""
         self.fields["bytes"] = size
         if status is not None:
             self.fields["status"] = status
@@ -121,7 +121,7 @@ class AuditTrail:
 
     @contextmanager
     def record(self, request_id: str) -> Iterator[AuditRecord]:
-        """The record of the call that is answered inside; its line is written however that ends."""
+        """The record of the call that is answered inside; its line is written in any case."""
         record = AuditRecord(request_id, statements=self._statements)
         begun, at = time.perf_counter(), datetime.now(UTC)
         try:
@@ -138,7 +138,7 @@ class AuditTrail:
                 self._write("call", at, {**record.fields, "duration_ms": duration})
 
     def event(self, name: str, **fields: Any) -> None:
-        """Something that concerns no single call: its name, and what is known of it."""
+        """Write a line about something that belongs to no single call: its name, and what is known about it."""
         self._write(name, datetime.now(UTC), fields)
 
     def _write(self, event: str, at: datetime, fields: dict[str, Any]) -> None:

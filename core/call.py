@@ -22,7 +22,7 @@ __all__ = ["Call"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated call, with all that a tool's handler needs.
+    """One authenticated call, with everything that a tool's handler needs.
 
     ``request_id`` is the platform's own id of the request, for logs; ``audit`` the call's record in the audit.
     ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one.

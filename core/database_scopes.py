@@ -32,7 +32,7 @@ _Key: TypeAlias = tuple[str | None, str | None, str | None, Identity | None]
 
 @dataclass(frozen=True, slots=True)
 class DatabaseScope:
-    """One database as one database user sees it. What is remembered here is shown to nobody else."""
+    """One database as one database user sees it. No other user sees what is remembered here."""
 
     database: Database
     guard: Guard
@@ -52,8 +52,8 @@ class DatabaseScopes:
         survived: Callable[[Origin], None] | None = None,
     ) -> None:
         """``store`` has the credentials that settings and grants name. ``workload`` issues tokens of this server's own
-        identity. ``changed`` is told the name of a credential that has changed, ``survived`` the origin of a statement
-        that runs on though it was told to stop.
+        identity. ``changed`` is called with the name of a credential that has changed, ``survived`` with the origin of a
+        statement that still runs after it was told to stop.
         """
         self._settings = settings
         self._credentials = Credentials(settings, store)
@@ -65,11 +65,11 @@ class DatabaseScopes:
 
     @property
     def default(self) -> DatabaseScope:
-        """The scope of callers who were granted no database or credential of their own, and of this server itself."""
+        """The scope for callers whose grant names no database or credential, and for this server itself."""
         return self._scope((None, None, None, None))
 
     def of(self, grant: Grant, principal: Principal) -> DatabaseScope:
-        """The scope that ``grant`` opens to ``principal``; those that were not used for longest are forgotten."""
+        """The scope that ``grant`` opens to ``principal``; the least recently used ones are forgotten."""
         # A user may be logged in under their own name, with rights that nobody else has.
         user = principal.identity if principal.kind == "user_on_behalf" else None
         own = grant.credential is None and grant.database == self._settings.neo4j_database
@@ -99,7 +99,7 @@ class DatabaseScopes:
         return pool
 
     def _on_change(self, credential: str | None) -> None:
-        """Another credential may lead to another database, or to other rights: what was remembered is forgotten."""
+        """Another credential may lead to another database, or to other rights: forget what was remembered."""
         for key in [key for key in self._scopes if key[0] == credential]:
             self._scopes.forget(key)
         if self._changed is not None:

@@ -1,4 +1,4 @@
-"""The point in time by which an answer must have left, and how it is kept."""
+"""The time by which an answer must be sent, and how it is enforced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Deadline"]
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point in time by which an answer must have left. ``at`` is in seconds of `time.monotonic`."""
+    """The time by which an answer must be sent. ``at`` is in seconds of `time.monotonic`."""
 
     at: float
 

@@ -4,23 +4,23 @@
 
     Neo4jM2mError               whatever can go wrong here; the text says what to do next
     ├── SettingsError           a setting is unknown, missing or does not parse (names it, never its value)
-    ├── PolicyError             the policy does not parse, or says what cannot be (names source and line)
+    ├── PolicyError             the policy does not parse, or a rule is invalid (names source and line)
     ├── CredentialError         a stored database credential has a form that cannot be used (quotes no value)
-    ├── SecretError             a secret cannot be fetched (in `core.credentials.secret_store`)
+    ├── SecretError             a secret could not be fetched (in `core.credentials.secret_store`)
     │   ├── SecretNotFound      there is no such secret, or it has no value
     │   ├── SecretDenied        this server's identity may not read it
-    │   ├── SecretThrottled     the store answers too many requests already
+    │   ├── SecretThrottled     the store gets too many requests
     │   ├── SecretUnreachable   the store does not answer
-    │   └── SecretMalformed     the secret holds something that cannot be used
-    ├── TokenUnavailable        a token for the database cannot be had: its issuer does not answer
+    │   └── SecretMalformed     the secret's content cannot be used
+    ├── TokenUnavailable        a token for the database could not be fetched: its issuer does not answer
     │   └── TokenRefused        … or refuses this server, or its caller
     ├── StillRefused            the database refused this login a moment ago (in `core.credentials.database_auth`)
     ├── IssuerError             the list of token issuers does not parse (names source and line)
     ├── KeyRingError            the ring of API keys does not parse (in `core.identity.key_ring`)
-    ├── Refusal                 a caller's proof of who it is does not do; the text goes to the caller
-    │   ├── Unauthenticated     it proves nothing (401)
-    │   ├── Forbidden           it lacks a role or scope (403)
-    │   └── IssuerUnavailable   it cannot be checked: its issuer's keys are out of reach (503)
+    ├── Refusal                 what a caller presented does not prove their identity; the text goes to the caller
+    │   ├── Unauthenticated     there is no valid proof (401)
+    │   ├── Forbidden           the caller lacks a role or scope (403)
+    │   └── IssuerUnavailable   the proof cannot be checked: its issuer's keys are out of reach (503)
     │       └── KeyRingUnavailable  … or the ring of API keys is (in `core.identity.api_keys`)
     ├── ToolError               a tool call failed; the text goes to the agent as an ``isError`` answer
     │   ├── InvalidArguments    the arguments do not fit the tool's input schema
@@ -74,7 +74,7 @@ class CredentialError(Neo4jM2mError):
 
 
 class TokenUnavailable(Neo4jM2mError):
-    """A token for the database cannot be had. The text is for the operator, and quotes no answer."""
+    """A token for the database could not be fetched. The text is for the operator, and quotes no answer."""
 
 
 class TokenRefused(TokenUnavailable):
@@ -82,23 +82,23 @@ class TokenRefused(TokenUnavailable):
 
 
 class PolicyError(Neo4jM2mError):
-    """The policy does not parse, or a rule says what cannot be. The text gives the source, the line and the reason."""
+    """The policy does not parse, or a rule is invalid. The text gives the source, the line and the reason."""
 
 
 class IssuerError(Neo4jM2mError):
-    """The list of issuers does not parse, or says what cannot be. The text gives source, line and reason."""
+    """The list of issuers does not parse, or an entry is invalid. The text gives source, line and reason."""
 
 
 class Refusal(Neo4jM2mError):
-    """What a caller presented does not do as a proof of who it is. The text is for the caller, and quotes nothing."""
+    """What a caller presented does not prove their identity. The text is for the caller, and quotes nothing."""
 
 
 class Unauthenticated(Refusal):
-    """No proof of identity, or one that does not hold: 401."""
+    """No proof of identity, or an invalid one: 401."""
 
 
 class Forbidden(Refusal):
-    """The caller is known and lacks what every caller of its issuer needs: 403. ``scopes`` has what would do."""
+    """The caller is known but lacks what all callers of their issuer need: 403. ``scopes`` names what is missing."""
 
     def __init__(self, message: str, scopes: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -106,9 +106,9 @@ class Forbidden(Refusal):
 
 
 class IssuerUnavailable(Refusal):
-    """The issuer's keys cannot be had, so that its tokens can be neither accepted nor refused: 503.
+    """The issuer's keys cannot be fetched, so its tokens can be neither accepted nor refused: 503.
 
-    ``retry_after`` is in how many seconds it is worth another try.
+    ``retry_after`` is the number of seconds after which to try again.
     """
 
     retry_after: float = 5.0
@@ -148,7 +148,7 @@ class StatementError(ToolError):
 
 
 class WriteUncertain(ToolError):
-    """The connection broke while changes were being committed: they may have been made, or not."""
+    """The connection broke during the commit: the changes may have been made, or not."""
 
     outcome = "uncertain"
 
@@ -178,4 +178,4 @@ class DatabaseUnavailable(ToolError):
 
 
 class LocalError(Neo4jM2mError):
-    """Something on this machine is in the way: a port, a directory, a download, the embedded database."""
+    """Something on this machine does not work: a port, a directory, a download, the embedded database."""

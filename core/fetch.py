@@ -1,7 +1,7 @@
-"""Small requests of the server's own, off the event loop: the documents that issuers publish, and token endpoints.
+"""Small HTTP requests that the server itself makes, off the event loop: for issuers' documents, and for tokens.
 
-The standard library makes them: its TLS context costs 25 ms at the first request, where an httpx2 client costs 46, and
-it holds no connection pool that would be bound to one event loop, or be found broken when a frozen function wakes up.
+The standard library makes them: its TLS context costs 25 ms at the first request, an httpx2 client costs 46. It also
+has no connection pool that is bound to one event loop, or that may be broken when a frozen function wakes up.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ TIMEOUT = 5.0
 """Seconds that one request may take."""
 
 SIZE_LIMIT = 262_144
-"""Bytes that an answer may have."""
+"""Maximum bytes of an answer."""
 
 Fetch = Callable[[str], Awaitable[bytes]]
-"""Gives what is at a URL, or raises `FetchFailed`."""
+"""Fetches the document at a URL, or raises `FetchFailed`."""
 
 
 class FetchFailed(Exception):
-    """There is no answer that could be used. The text says why, without any part of an answer."""
+    """There is no usable answer. The text says why, and quotes no part of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What came back: the HTTP status and the body."""
+    """An answer: the HTTP status and the body."""
 
     status: int
     body: bytes
@@ -51,7 +51,7 @@ def is_loopback(host: str) -> bool:
 
 
 async def fetch(url: str) -> bytes:
-    """What is at ``url``: https, or http on the loopback interface; no redirect is followed.
+    """The document at ``url``: https, or http on the loopback interface; no redirect is followed.
 
     Raises:
         FetchFailed: It cannot be reached, does not answer 200 in time, or the document is too large.
@@ -63,7 +63,7 @@ async def fetch(url: str) -> bytes:
 
 
 async def get(url: str, headers: Mapping[str, str]) -> HttpAnswer:
-    """The answer to a request with ``headers`` for ``url``, which is as in `fetch`; one with status 200 has a body.
+    """The answer to a GET of ``url`` (as in `fetch`) with ``headers``; only an answer with status 200 has a body.
 
     Raises:
         FetchFailed: It cannot be reached, does not answer in time, or the answer is too large.
@@ -72,7 +72,7 @@ async def get(url: str, headers: Mapping[str, str]) -> HttpAnswer:
 
 
 async def post_form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> HttpAnswer:
-    """The answer to ``fields``, sent as a form to ``url``, which is as in `fetch`; whatever its status is.
+    """The answer to ``fields``, sent as a form to ``url`` (as in `fetch`), whatever its status.
 
     Raises:
         FetchFailed: It cannot be reached, does not answer in time, or the answer is too large.
@@ -96,7 +96,7 @@ async def _in_time(asked: _Asked) -> HttpAnswer:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Who is asked is the operator's choice; an answer cannot send us elsewhere."""
+    """The operator chooses which host is asked; an answer cannot send this server elsewhere."""
 
     def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, *args: Any) -> None:
         return None
@@ -113,7 +113,7 @@ def _opener(*, loopback: bool) -> urllib.request.OpenerDirector:
     if loopback:
         handlers.append(urllib.request.HTTPHandler())
     else:
-        # A proxy is used where the environment names one, but never for what is on this machine.
+        # A proxy is used if the environment names one, but never for this machine itself.
         handlers.append(urllib.request.ProxyHandler())
     handlers.append(urllib.request.HTTPSHandler())
     for handler in handlers:
@@ -134,7 +134,7 @@ def _ask(asked: _Asked) -> HttpAnswer:
             return HttpAnswer(response.status, _body(response, deadline))
     except HTTPError as error:
         with error:
-            # An issuer's refusal is an answer too: its body says what is wrong.
+            # An issuer's refusal is an answer, too: its body says what is wrong.
             return HttpAnswer(error.code, _body(error, deadline) if asked.form is not None else b"")
     except (OSError, HTTPException, ValueError) as error:
         raise FetchFailed(f"it cannot be reached ({type(error).__name__})") from None

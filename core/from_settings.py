@@ -1,7 +1,7 @@
-"""The door and the grants that the settings describe, for every shim alike.
+"""The door and the grants that the settings describe, the same for every shim.
 
-What proves tokens and keys is imported only where settings ask for it: a function whose platform proves its callers
-does not pay for it at a cold start.
+The code that verifies tokens and keys is imported only if the settings need it: a function whose platform proves its
+callers does not pay for it at a cold start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["configured_grants", "stored_api_keys", "token_door"]
 
 
 def configured_grants(settings: Settings) -> GrantFor:
-    """What the policy in ``settings`` grants; without one, every proven caller reads.
+    """What the policy in ``settings`` grants; without one, every proven caller may read.
 
     Raises:
         PolicyError: It does not parse, or cannot be read.
@@ -34,7 +34,7 @@ def configured_grants(settings: Settings) -> GrantFor:
 
 
 def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> BearerDoor:
-    """The door for tokens of the issuers in ``settings``, if there are any, and for what ``api_keys`` knows.
+    """The door for tokens of the issuers in ``settings``, if there are any, and for keys that ``api_keys`` knows.
 
     Raises:
         IssuerError: The list of issuers does not parse, or cannot be read.
@@ -53,9 +53,9 @@ def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> Be
 
 
 def stored_api_keys(settings: Settings, secrets: SecretStore, *, platform: str) -> ApiKeyVerifier | None:
-    """The API keys whose ring is the secret that ``settings`` name; None if they name none.
+    """The API keys whose ring is the secret named in ``settings``; None if no secret is named.
 
-    The ring is not looked up here: that there is none shows when the first key is presented.
+    The secret is not read here: a missing one shows when the first key is presented.
     """
     name = settings.keys_secret
     if name is None:

@@ -1,4 +1,4 @@
-"""Whether the database answers, asked often and found out seldom."""
+"""Whether the database answers: asked often, checked seldom."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from core.remembered import Lifetime, Refreshed
 __all__ = ["Health"]
 
 _KNOWN_FOR = 2.0
-"""Seconds for which an answer is good: anyone may ask, so asking must not become a load on the database."""
+"""Seconds for which an answer is reused: anyone may ask, and asking must not become a load on the database."""
 
 
 class Health:
-    """Remembers for a moment whether the database answered; callers that come together share one look."""
+    """Remembers for a moment whether the database answered; callers at the same time share one check."""
 
     def __init__(self, scopes: DatabaseScopes) -> None:
         self._scopes = scopes

@@ -1,6 +1,6 @@
 """One HTTP request in, one response out: the messages of MCP's Streamable HTTP transport, and where it is served.
 
-A leaf: everything else may rest on this module, and it rests on nothing but `core.deadline`.
+A leaf: everything else may import this module, and it imports nothing but `core.deadline`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class ClientGone(Exception):
 class Request:
     """One HTTP request, as any platform can give it.
 
-    ``headers`` are the raw pairs, names in lower case, duplicates kept: a header sent twice is told from one sent once.
-    ``body`` may end one byte past the body limit; the rest of a longer one need not be read. ``arriving`` reads it
-    where it has not arrived yet, so that a caller who proves nothing is refused before that.
+    ``headers`` are the raw pairs, names in lower case, duplicates kept: so a header that was sent twice can be noticed.
+    ``body`` may end one byte past the body limit; the rest of a longer one need not be read. ``arriving`` reads it if
+    it has not arrived yet, so that a caller who proves nothing is refused before that.
     ``request_id`` is the platform's id of the request; ``deadline`` comes from the platform where it has one.
-    ``platform_claims`` is what the platform itself says of the request: no client can put anything there.
+    ``platform_claims`` is what the platform itself says about the request: no client can write anything there.
     """
 
     method: str
@@ -84,13 +84,13 @@ class Response:
 
 
 def bearer_token(request: Request) -> SecretStr | None:
-    """The bearer token that ``request`` carries, if it does."""
+    """The bearer token of ``request``; None if it has none."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
     return SecretStr(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
 
 
 def host_name(authority: str) -> str:
-    """The host of ``HOST[:PORT]`` in lower case, IPv6 in its brackets; empty where it has another form."""
+    """The host of ``HOST[:PORT]`` in lower case, IPv6 in its brackets; empty if it has another form."""
     host, separator, port = authority.rpartition(":")
     if separator and not port.isascii():
         return ""
@@ -100,7 +100,7 @@ def host_name(authority: str) -> str:
 
 
 def plain(status: int, reason: str, allow: str | None = None) -> Response:
-    """A response that says in one sentence why there is no other; ``allow`` names the methods that would do."""
+    """A response that says in one sentence what is wrong; ``allow`` names the methods that are allowed."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     if allow:
         headers["allow"] = allow

@@ -3,7 +3,7 @@
 Up to 2025-11-25 a connection begins with a handshake; since 2026-07-28 every request carries an envelope and stands
 alone. The ``MCP-Protocol-Version`` header says which rules a request follows; without one it is 2025-03-26, as
 https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#protocol-version-header says. Both are
-answered without a session: a server that only answers needs to remember nothing between the two halves of a handshake.
+answered without a session: a server that only answers has nothing to remember between the two halves of a handshake.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def answer_post(server: Server[Call], headers: Headers, body: bytes, call:
     """Answer the one JSON-RPC message in ``body``.
 
     A request gets 200 and its result, or the JSON-RPC error and the status that the specification maps it to; a
-    notification gets 202. Nothing of a library's own wording reaches the answer.
+    notification gets 202. No library's own wording reaches the answer.
     """
     try:
         folded = _fold(headers)
@@ -100,7 +100,7 @@ async def answer_post(server: Server[Call], headers: Headers, body: bytes, call:
 
 
 def _fold(headers: Headers) -> dict[str, str]:
-    """The headers by name; of one sent twice, the first."""
+    """The headers by name; if one was sent twice, the first."""
     folded: dict[str, str] = {}
     for name, value in headers:
         folded.setdefault(name, value)
@@ -111,7 +111,7 @@ def _check_content_headers(folded: Mapping[str, str]) -> None:
     content_type = folded.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise _Refused(415, ErrorData(code=INVALID_REQUEST, message="Content-Type must be application/json"))
-    # A client that says nothing accepts anything (RFC 9110, section 12.5.1); one that rules JSON out cannot be served.
+    # A client that says nothing accepts anything (RFC 9110, section 12.5.1); one that excludes JSON cannot be served.
     accepted = folded.get("accept")
     if accepted is not None:
         kinds = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
@@ -146,7 +146,7 @@ def _parse_request(message: dict[str, Any]) -> JSONRPCRequest:
 
 
 def _accept_notification(message: dict[str, Any], folded: Mapping[str, str]) -> Exchange:
-    """A notification is acknowledged and dropped: no request outlives its own POST, so none can be acted on later."""
+    """A notification is acknowledged and dropped: no request outlives its own POST, so there is nothing to act on."""
     try:
         JSONRPCNotification.model_validate(message)
     except ValidationError:
@@ -172,7 +172,7 @@ def _is_handshake_era(version: str | None, message: Mapping[str, Any]) -> bool:
 async def _answer_handshake_era(server: Server[Call], request: JSONRPCRequest, version: str, call: Call) -> Exchange:
     connection = Connection.from_envelope(version, None, None)
     outcome = await _serve(server, request, connection, call)
-    # These revisions give no status to a JSON-RPC error that answers a well-formed request.
+    # These revisions define no status for a JSON-RPC error that answers a well-formed request.
     return _result(200, request.id, outcome)
 
 

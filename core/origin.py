@@ -1,4 +1,4 @@
-"""On whose behalf a statement runs: known to everything that a call does, and told to the database."""
+"""On whose behalf a statement runs: known to everything in a call, and reported to the database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["Origin", "asked_by", "current_origin"]
 
 _LONGEST = 256
-"""Characters of one value that the database is told."""
+"""Maximum characters of one value that is reported to the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who called, with which tool, in which request of the platform's.
+    """Who called, with which tool, in which request of the platform.
 
-    ``subject_token`` is what a user's call came with, where the database is logged in to on behalf of users.
+    ``subject_token`` is the token of the calling user, for databases that are logged in to on behalf of users.
     """
 
     principal: Principal
@@ -32,10 +32,10 @@ class Origin:
     subject_token: SecretStr | None = field(default=None, repr=False)
 
     def metadata(self) -> dict[str, str]:
-        """What the transaction says of itself in ``SHOW TRANSACTIONS`` and in the query log.
+        """What the transaction reports about itself in ``SHOW TRANSACTIONS`` and in the query log.
 
         Source: https://neo4j.com/docs/operations-manual/current/monitoring/logging/#attach-metadata-tx .
-        A caller cannot change it: no statement that is let through may call ``tx.setMetaData``.
+        A caller cannot change it: no statement that is allowed may call ``tx.setMetaData``.
         """
         said = {
             "app": "neo4j-m2m",
@@ -52,7 +52,7 @@ _ORIGIN: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
 def current_origin() -> Origin | None:
-    """On whose behalf the running task works; None for what the server does of its own accord, like a health check."""
+    """On whose behalf the current task works; None for the server's own work, such as a health check."""
     return _ORIGIN.get()
 
 

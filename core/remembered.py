@@ -1,4 +1,4 @@
-"""What this server remembers: a value that is fetched again when it is old, and a map that holds only so much."""
+"""What this server remembers: a value that is fetched again when it is old, and a map of limited size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 _RETRY_SECONDS = 5.0
-"""How long a failed fetch keeps everybody from trying again: no caller can drive the place where the value is kept."""
+"""Seconds after a failed fetch in which nobody tries again: no caller can flood the place where the value is kept."""
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 1.0
@@ -29,9 +29,9 @@ _LONGEST_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """Seconds, counted from when the value was asked for.
+    """Seconds, counted from the moment when the fetch began.
 
-    Until ``fresh`` it is used without asking; until ``usable`` it is used where no newer one can be fetched.
+    Until ``fresh`` the value is used without asking; until ``usable`` it is used if no newer one can be fetched.
     """
 
     fresh: float
@@ -39,12 +39,12 @@ class Lifetime:
 
 
 class Refreshed(Generic[T]):
-    """Remembers what ``fetch`` answered, for as long as ``lifetime`` says; where that is None, not at all.
+    """Remembers what ``fetch`` answered, for as long as ``lifetime`` says; if that is None, not at all.
 
-    However many calls need it, at most one fetch is under way. It belongs to the call that began it: if that call is
-    cancelled, the next in the queue fetches. ``fetch`` raises `Neo4jM2mError` for what can go wrong, and bounds itself
-    in time. ``clock`` is the time of day: the monotonic clock stands still in a function that its platform has
-    frozen. A clock that was set back makes the value old. An instance belongs to one event loop.
+    However many calls need it, at most one fetch runs. It belongs to the call that began it: if that call is cancelled,
+    the next one in the queue fetches. ``fetch`` raises `Neo4jM2mError` for expected failures, and limits its own time.
+    ``clock`` is the time of day: the monotonic clock stands still in a function that its platform has
+    frozen. If the clock is set back, the value counts as old. An instance belongs to one event loop.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Refreshed(Generic[T]):
         retry_seconds: float = _RETRY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``what`` names the value in the log, where failures are reported; None reports none. ``retry_seconds`` is how
-        long a failed fetch keeps everybody from trying again. ``fetch`` may be None where each `get` brings its own.
+        """``what`` names the value in logs of failures; None logs nothing. ``retry_seconds`` is how long nobody tries
+        again after a failed fetch. ``fetch`` may be None if each `get` brings its own.
         """
         self._fetch = fetch
         self._lifetime = lifetime
@@ -77,8 +77,8 @@ class Refreshed(Generic[T]):
     ) -> T:
         """The value, fresh; one that is still usable if no fresh one can be fetched.
 
-        A remembered value that does not do for ``suits`` is fetched again. ``fetch`` takes the place of the one that
-        this instance was made with, where fetching depends on the call.
+        A remembered value that ``suits`` rejects is fetched again. ``fetch`` replaces this instance's own, if fetching
+        depends on the call.
 
         Raises:
             Neo4jM2mError: what ``fetch`` raised; for a few seconds after a failure, the same without a new try.
@@ -100,10 +100,10 @@ class Refreshed(Generic[T]):
             raise self._failure.with_traceback(None)
 
     async def other_than(self, value: T, patience: Deadline) -> T | None:
-        """A value that differs from ``value``, fetched again and again until ``patience`` ends; None if there is none.
+        """A value that differs from ``value``, fetched repeatedly until ``patience`` ends; None if none comes.
 
-        At least one fetch is begun after this call, unless another call's brought one that differs; those who wait
-        together ask together.
+        At least one fetch begins after this call, unless another call's fetch brought a value that differs; calls that
+        wait at the same time share a fetch.
         """
         pause, asked = _FIRST_PAUSE, self._generation
         while True:
@@ -121,7 +121,7 @@ class Refreshed(Generic[T]):
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def forget(self, value: T) -> None:
-        """Use ``value`` no longer, if it is the one at hand: the next who needs one fetches."""
+        """Stop using ``value``, if it is the current one: the next caller fetches."""
         if self._value == value:
             self._value = None
 
@@ -134,7 +134,7 @@ class Refreshed(Generic[T]):
         return 0 <= self._clock() - since < seconds
 
     async def _refresh(self, fetch: Callable[[], Awaitable[T]] | None) -> T | None:
-        """The value, fetched now; None if that failed. A failure is noted, and the value at hand stays."""
+        """The value, fetched now; None if that failed. A failure is logged, and the old value stays."""
         self._generation += 1
         asked_at = self._clock()
         try:
@@ -153,14 +153,14 @@ class Refreshed(Generic[T]):
 
 
 class BoundedMap(Generic[K, T]):
-    """A map of at most ``most`` entries: one more, and the entry that was not used for longest is forgotten."""
+    """A map of at most ``most`` entries: if there are more, the least recently used one is forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._entries: OrderedDict[K, T] = OrderedDict()
 
     def get(self, key: K) -> T | None:
-        """What is remembered under ``key``, which counts as a use; None if nothing is."""
+        """What is remembered under ``key``, or None. This counts as a use."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)
@@ -179,5 +179,5 @@ class BoundedMap(Generic[K, T]):
         return len(self._entries)
 
     def forget(self, key: K) -> None:
-        """Remember nothing under ``key`` from now on."""
+        """Forget what is remembered under ``key``."""
         self._entries.pop(key, None)

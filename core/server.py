@@ -1,7 +1,7 @@
-"""The MCP server: which tools there are, and what happens around each call of one.
+"""The MCP server: which tools it has, and what happens around each call of one.
 
-The SDK's low-level server leaves two things to whoever builds on it: checking arguments against the input schema, and
-turning what a handler raises into an ``isError`` answer. Both are done here.
+The SDK's low-level server leaves two things to its user: to check arguments against the input schema, and to turn what
+a handler raises into an ``isError`` answer. Both are done here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 SERVER_NAME = "neo4j-m2m"
 
 _LIST_TTL_MS = 300_000
-"""How long a client may keep ``tools/list``: it changes only with the server's configuration."""
+"""How long a client may cache ``tools/list``: it changes only with the server's configuration."""
 
 _INSTRUCTIONS = (
     "Read a Neo4j graph with Cypher. Call get-schema first, then read-cypher with values as $parameters. "
@@ -97,7 +97,7 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
         call.audit.answered("protocol_error")
         raise
     except Exception as error:  # noqa: BLE001 - whatever a handler raises, the agent gets an answer
-        # The text of an unforeseen error may hold anything, a credential included: its type and place are logged only.
+        # The text of an unexpected error may hold anything, even a credential: only its type and place are logged.
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next

@@ -1,7 +1,7 @@
 """Every setting of the server, read from the environment once, at start.
 
 A setting is a field of `Settings`; its environment variable is ``NEO4J_M2M_`` and the field's name in capitals, except
-for the four that name the database, which are called as Neo4j's own tools and Aura's credential file call them.
+for the four that name the database: these have the names that Neo4j's own tools and Aura's credential file use.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["PREFIX", "Settings", "checked_uri"]
 PREFIX = "NEO4J_M2M_"
 
 _DATABASE_PREFIX = "neo4j_"
-"""Fields that begin so are read from the variable of just that name: NEO4J_URI, not NEO4J_M2M_NEO4J_URI."""
+"""Fields that begin so are read from the variable of exactly that name: NEO4J_URI, not NEO4J_M2M_NEO4J_URI."""
 
 _URI_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 """The schemes the driver accepts: https://neo4j.com/docs/python-manual/current/connect-advanced/ ."""
@@ -55,11 +55,11 @@ def _split_names(value: object) -> object:
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*(\.\*)?$")]
 Names = Annotated[frozenset[_Name], BeforeValidator(_split_names)]
-"""Names of procedures or functions; as text, comma-separated. A bare ``*`` is none: it would allow everything."""
+"""Names of procedures or functions; as text, comma-separated. A bare ``*`` is refused: it would allow everything."""
 
 
 class Settings(BaseModel):
-    """What an operator can choose. Immutable; a platform's shim extends it by inheriting.
+    """What an operator can choose. Immutable; a platform's shim inherits from it.
 
     Credentials are `SecretStr`: their text shows in no repr, log or error.
     """
@@ -90,11 +90,11 @@ class Settings(BaseModel):
     )
     database_auth: Literal["basic", "workload_identity"] = Field(
         "basic",
-        description="How to log in where no secret says so: `basic` (user and password) or `workload_identity` (a "
+        description="How to log in if no secret says so: `basic` (user and password) or `workload_identity` (a "
         "token of this server's own identity, for a database that accepts it).",
     )
     database_scope: str | None = Field(
-        None, min_length=1, description="What the token of `workload_identity` is asked for, such as `api://neo4j`."
+        None, min_length=1, description="The scope of the token for `workload_identity`, such as `api://neo4j`."
     )
     policy: str | None = Field(
         None, description="Who may do what: the path of a policy file, or its text. Unset, every proven caller reads."
@@ -105,7 +105,7 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s\"\\?#]+$",
-        description="The URL by which callers know the MCP endpoint, where a proxy changes the host; else as called.",
+        description="The URL at which callers know the MCP endpoint, if a proxy changes the host; unset, as called.",
     )
     timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that one call may take, from its arrival to its answer."
@@ -113,15 +113,15 @@ class Settings(BaseModel):
     connect_timeout: float = Field(
         5.0, gt=0, le=300, description="Seconds to wait for a connection to the database to open."
     )
-    max_rows: int = Field(1000, ge=1, le=1_000_000, description="Rows that one answer holds at the most.")
+    max_rows: int = Field(1000, ge=1, le=1_000_000, description="Maximum number of rows in one answer.")
     max_bytes: int = Field(
-        262_144, ge=1024, le=67_108_864, description="Bytes of JSON that the rows of one answer hold at the most."
+        262_144, ge=1024, le=67_108_864, description="Maximum bytes of JSON for the rows of one answer."
     )
     body_limit: int = Field(
-        1_048_576, ge=1024, le=67_108_864, description="Bytes that the body of one request may have; more gets 413."
+        1_048_576, ge=1024, le=67_108_864, description="Maximum bytes of a request's body; more gets 413."
     )
     statement_limit: int = Field(
-        20_000, ge=100, le=1_048_576, description="Characters that one Cypher statement may have; more is refused."
+        20_000, ge=100, le=1_048_576, description="Maximum characters of one Cypher statement; more is refused."
     )
     allowed_procedures: Names = Field(
         frozenset(),
@@ -133,7 +133,7 @@ class Settings(BaseModel):
         description="Functions that a read may call besides those built in: full names, comma-separated; "
         "a name may end in `*`.",
     )
-    pool_size: int = Field(10, ge=1, le=1000, description="Connections to the database that are kept at the most.")
+    pool_size: int = Field(10, ge=1, le=1000, description="Maximum number of connections to the database.")
     max_survivors: int = Field(
         2,
         ge=1,
@@ -169,7 +169,7 @@ class Settings(BaseModel):
         return value.upper() if isinstance(value, str) else value
 
     def capped(self, max_rows: int | None, max_bytes: int | None, timeout: float | None) -> Self:
-        """These settings with the given limits where they are lower; None leaves a limit as it is."""
+        """These settings, with the given limits where they are lower; None leaves a limit unchanged."""
         lower: dict[str, float] = {
             name: limit
             for name, limit in (("max_rows", max_rows), ("max_bytes", max_bytes), ("timeout", timeout))
@@ -187,8 +187,8 @@ class Settings(BaseModel):
         """Read the settings from ``environ``; a variable that is set but empty counts as not set.
 
         Raises:
-            SettingsError: A ``NEO4J_M2M_`` variable is unknown, or a value does not parse. All that is wrong is said at
-                once, by name; no value is quoted, since it may be a credential.
+            SettingsError: A ``NEO4J_M2M_`` variable is unknown, or a value does not parse. All problems are named at
+                once; no value is quoted, since it may be a credential.
         """
         fields = {cls.variable(name): name for name in cls.model_fields}
         problems = [

@@ -17,29 +17,29 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def text_of(setting: str, *, source: str, what: str, error: type[Neo4jM2mError]) -> tuple[str, str]:
-    """The text that ``setting`` holds, or that is in the file it names, and what errors call where it stands.
+    """The text in ``setting``, or in the file that it names; and the name that errors give to its place.
 
     A text has more than one line or a ``[[``; a path has neither.
 
     Raises:
-        Neo4jM2mError: Of the class ``error``: there is no such file, or it cannot be read.
+        Neo4jM2mError: Of the class ``error``: the file does not exist or cannot be read.
     """
     if "\n" in setting or "[[" in setting:
         return setting, source
     try:
         return Path(setting).expanduser().read_text(encoding="utf-8"), setting
     except (OSError, UnicodeDecodeError) as problem:
-        why = (problem.strerror or "cannot be read") if isinstance(problem, OSError) else "is no UTF-8 text"
+        why = (problem.strerror or "cannot be read") if isinstance(problem, OSError) else "is not UTF-8 text"
         raise error(f"{source} names the {what} {setting}: {why}.") from None
 
 
 def as_list(value: Any) -> Any:
-    """A single text as a list of one: where several may stand, one may stand bare."""
+    """A single text as a list of one: if several are allowed, one may stand without brackets."""
     return [value] if isinstance(value, str) else value
 
 
 class TomlTables:
-    """The tables ``[[table]]`` of ``text``. ``source`` and ``what`` are what errors call the text and its kind.
+    """The tables ``[[table]]`` of ``text``. ``source`` and ``what`` name the text and its kind in errors.
 
     Raises:
         Neo4jM2mError: Of the class ``error``: the text does not parse, or holds anything else.
@@ -70,16 +70,16 @@ class TomlTables:
         self._tables: list[dict[str, Any]] = tables
 
     def read(self, model: type[_Model], context: Any = None) -> list[_Model]:
-        """Every table as a ``model``, which has a ``name`` that only one of them may have.
+        """Every table as a ``model``, which has a ``name`` that must be unique.
 
-        ``context`` is what the model's validators are given.
+        ``context`` is passed to the model's validators.
         """
         read = [self._read(index, model, context) for index in range(len(self._tables))]
         self.must_differ("name", [[str(entry.name)] for entry in read])  # type: ignore[attr-defined]
         return read
 
     def must_differ(self, key: str, values: list[list[str]]) -> None:
-        """Refuse what two tables both set under ``key``; ``values`` has what each of them sets."""
+        """Refuse a value that two tables both have under ``key``; ``values`` has those of each table."""
         seen: set[str] = set()
         for start, of_table in zip(self._starts, values, strict=True):
             for value in of_table:
@@ -104,7 +104,7 @@ class TomlTables:
             raise self.problem(self._line_of(key, self._starts[index]), reason) from None
 
     def problem(self, line: int, reason: str) -> Neo4jM2mError:
-        """The error that says what is wrong, and where."""
+        """The error that says what is wrong, and in which line."""
         return self._error(f"{self._source}, line {line}: {reason}.")
 
     def _top_line(self, key: str) -> int:

@@ -12,7 +12,7 @@ __all__ = ["Grant", "GrantFor", "GrantedTool", "read_only"]
 
 
 class GrantedTool(Protocol):
-    """What a grant looks at of a tool: its name, and whether it leaves the graph as it is."""
+    """What a grant needs to know about a tool: its name, and whether it leaves the graph unchanged."""
 
     @property
     def name(self) -> str:
@@ -27,10 +27,10 @@ class GrantedTool(Protocol):
 class Grant:
     """What a caller may do. A tool that the grant does not allow is neither listed nor run.
 
-    ``rule`` names what decided so, for logs. ``writes`` allows tools that change the graph, too; ``tools`` allows only
-    those of these names, None all. ``credential`` is the stored credential, and so the database user, that statements
-    run with; ``database`` the one that they run in and cannot leave; ``impersonate`` the database user whose rights
-    they have (Neo4j Enterprise). None is what the settings say. The limits can only lower those of the settings.
+    ``rule`` names the rule that decided, for logs. ``writes`` also allows tools that change the graph. ``tools`` allows
+    only the named tools; None allows all. Statements run as the database user of ``credential``, a stored credential;
+    in ``database``, which they cannot leave; and with the rights of ``impersonate``, a database user (Neo4j
+    Enterprise). None means what the settings say. The limits can only lower those of the settings.
     """
 
     rule: str
@@ -49,11 +49,11 @@ class Grant:
 
 
 GrantFor = Callable[[Principal], Grant | None]
-"""Decides what a principal may do; None is nothing at all."""
+"""Decides what a principal may do; None means nothing at all."""
 
 _READ_ONLY = Grant("default: every proven caller reads, nobody writes")
 
 
 def read_only(principal: Principal) -> Grant:
-    """The grant of everyone where no policy was given."""
+    """The grant for every principal if there is no policy."""
     return _READ_ONLY

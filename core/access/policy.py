@@ -1,4 +1,4 @@
-"""The policy: a small TOML text that maps principals to grants. The first rule that fits decides; none fits, no call.
+"""The policy: a small TOML text that maps principals to grants. The first rule that fits decides; without one, no call.
 
 ::
 
@@ -98,7 +98,7 @@ class _Rule(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """One condition of a rule: ``fits`` tells whether a principal meets it, ``said`` is how it stands in the text."""
+    """One condition of a rule: ``fits`` tells whether a principal meets it, ``said`` is its wording in the text."""
 
     said: str
     fits: Callable[[Principal], bool]
@@ -116,7 +116,7 @@ class _Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the policy says of a principal: its grant, or None; and ``reasons``, a line for every rule looked at."""
+    """What the policy says about a principal: its grant, or None; and ``reasons``, a line for every rule looked at."""
 
     grant: Grant | None
     reasons: list[str]
@@ -130,7 +130,7 @@ class Policy:
     _remembered: Callable[[Principal], Grant | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # A principal is decided once: thousands of calls of the same few agents must not walk a long policy each.
+        # The decision is remembered: thousands of calls by the same few agents must not each walk a long policy.
         object.__setattr__(self, "_remembered", lru_cache(_DECISIONS_KEPT)(self._decide))
 
     def __len__(self) -> int:
@@ -162,21 +162,21 @@ class Policy:
 
 
 def read_policy(setting: str, *, source: str, tools: Iterable[GrantedTool]) -> Policy:
-    """The policy that a setting holds as text, or whose file it names; a text has more than one line or a ``[[``.
+    """The policy in a setting: its text, or the path of its file. A text has more than one line or a ``[[``.
 
     Raises:
-        PolicyError: as `parse_policy`; or there is no such file, or it cannot be read.
+        PolicyError: as `parse_policy`; or the file does not exist or cannot be read.
     """
     text, where = text_of(setting, source=source, what="policy file", error=PolicyError)
     return parse_policy(text, source=where, tools=tools)
 
 
 def parse_policy(text: str, *, source: str, tools: Iterable[GrantedTool]) -> Policy:
-    """The policy that ``text`` states; ``source`` is what errors call it, a file's name or a setting's; ``tools`` are
-    those that there are, which rules may name.
+    """The policy in ``text``. ``source`` names it in errors: a file's or a setting's name. ``tools`` are the tools that
+    exist, which rules may name.
 
     Raises:
-        PolicyError: It does not parse, or a rule says what cannot be; the text gives source, line and reason.
+        PolicyError: It does not parse, or a rule is invalid; the text gives source, line and reason.
     """
     tables = TomlTables(text, table="rule", source=source, what="A policy", error=PolicyError)
     return Policy(tuple(_compile(rule) for rule in tables.read(_Rule, {tool.name: tool for tool in tools})))

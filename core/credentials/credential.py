@@ -56,7 +56,7 @@ def _names(field: str) -> AliasChoices:
 
 
 class _Stored(BaseModel):
-    """Part of a secret. Each field is found under its name, or in capitals after ``NEO4J_``; others are left alone.
+    """Part of a secret. Each field is found under its name, or in capitals after ``NEO4J_``; other fields are ignored.
 
     No secret shows in a repr, log or error.
     """
@@ -100,13 +100,13 @@ class _TokenEndpoint(_Stored):
 class ClientCredentials(_TokenEndpoint):
     """``"auth": "client_credentials"``: a bearer token that a token endpoint issues for a client id and secret.
 
-    Source: RFC 6749 section 4.4. What the token is for is said as the endpoint wants it: ``scope`` (Entra:
+    Source: RFC 6749 section 4.4. The endpoint decides how to say what the token is for: ``scope`` (Entra:
     ``RESOURCE/.default``), ``audience`` (Auth0) or ``resource`` (RFC 8707).
     """
 
 
 class WorkloadIdentity(_Stored):
-    """``"auth": "workload_identity"``: a bearer token that the platform issues to this server itself for ``scope``."""
+    """``"auth": "workload_identity"``: a bearer token for ``scope``, issued by the platform to this server itself."""
 
     scope: str | None = Field(None, min_length=1)
 
@@ -114,14 +114,14 @@ class WorkloadIdentity(_Stored):
 class OnBehalfOf(_TokenEndpoint):
     """``"auth": "on_behalf_of"``: the calling user's token, exchanged for one that is addressed to the database.
 
-    ``exchange`` is how: ``entra`` (Microsoft's on-behalf-of flow) or ``rfc8693`` (token exchange).
+    ``exchange`` is the protocol: ``entra`` (Microsoft's on-behalf-of flow) or ``rfc8693`` (token exchange).
     """
 
     exchange: Literal["entra", "rfc8693"]
 
     @model_validator(mode="after")
     def _addressed(self) -> Self:
-        # Without it the issuer might answer with a token for whoever the caller's own was for.
+        # Without it, the issuer might issue a token for the same audience as the caller's own token.
         if self.exchange == "entra" and self.scope is None:
             raise ValueError("scope: must say what the token is for, such as api://neo4j/.default")
         if self.exchange == "rfc8693" and self.audience is None and self.resource is None:
@@ -132,7 +132,7 @@ class OnBehalfOf(_TokenEndpoint):
 class ApiKeyLogin(_Stored):
     """``"auth": "api_key"``: a key, sent under a scheme of the driver's custom authentication.
 
-    No database of Neo4j's accepts one today; the fields are those that the driver can send.
+    No Neo4j database accepts one today; the fields are what the driver can send.
     """
 
     api_key: SecretStr = Field(min_length=1)
@@ -166,11 +166,11 @@ class Credential(_Stored):
 
 
 def parse_credential(text: str, *, source: str, instead: Mapping[str, str] | None = None) -> Credential:
-    """The credential that ``text`` holds; ``source`` is what errors call it.
+    """The credential that ``text`` holds; ``source`` names it in errors.
 
-    Two forms are known: a JSON object as this module's beginning shows, or lines of ``NEO4J_URI=…`` and so on, as in
-    the file that Aura offers for download. ``instead`` has values, by the names of fields, that hold instead of those
-    in the text. What else it holds is left alone.
+    Two forms are known: a JSON object as shown at the top of this module, or lines of ``NEO4J_URI=…`` and so on, as in
+    the file that Aura offers for download. ``instead`` has values, by field name, that replace those in the text.
+    Other fields are ignored.
 
     Raises:
         CredentialError: It has neither form, or something is missing or wrong. No value is quoted.
@@ -186,7 +186,7 @@ def parse_credential(text: str, *, source: str, instead: Mapping[str, str] | Non
         raise CredentialError(f"The credential {source} cannot be used. auth: must be one of {', '.join(_METHODS)}.")
     problems: list[str] = []
     login = _validated(method, values, problems)
-    # The login is in place already, so that the wrong parts of both are told at once.
+    # The login is validated first, so that one error can name what is wrong in both.
     complete = {**values, "login": login or WorkloadIdentity(scope=None)}
     credential: Credential | None = _validated(Credential, complete, problems)
     if problems or credential is None:
@@ -217,7 +217,7 @@ def _from_json(text: str, source: str) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        raise CredentialError(f"The credential {source} begins like JSON and is none.") from None
+        raise CredentialError(f"The credential {source} looks like JSON but is not valid JSON.") from None
     return values if isinstance(values, dict) else {}
 
 

@@ -30,7 +30,7 @@ from core.remembered import BoundedMap, Refreshed
 __all__ = ["DatabaseAuth", "Login", "StillRefused", "WorkloadTokens", "database_auth"]
 
 WorkloadTokens = Callable[[str | None], Awaitable[AccessToken]]
-"""Gives a token of this server's own identity on its platform, for a scope.
+"""Fetches a token of this server's own platform identity, for a scope.
 
 It asks the platform at every call, and raises `TokenUnavailable` or `TokenRefused`.
 """
@@ -38,16 +38,16 @@ It asks the platform at every call, and raises `TokenUnavailable` or `TokenRefus
 _EXCHANGES_KEPT = 256
 
 _QUIET_SECONDS = 30.0
-"""For how long no token is presented after the database has refused two in a row."""
+"""Seconds for which no token is presented after the database has refused two in a row."""
 
 
 class StillRefused(Neo4jM2mError):
-    """The database has refused what would be presented now, not long ago."""
+    """The database refused this same login a short time ago."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What one session presents. ``token`` is None where it is the same for as long as the credential is."""
+    """What one session presents. ``token`` is None if the login stays the same as long as the credential does."""
 
     auth: Auth
     token: AccessToken | None = None
@@ -57,7 +57,7 @@ class Login:
 class DatabaseAuth(Protocol):
     """One way to log in, for one credential. An instance belongs to one event loop.
 
-    ``constant`` is what every connection presents; None where it depends on the time or on the caller.
+    ``constant`` is what every connection presents; None if it depends on the time or on the caller.
     """
 
     constant: Auth | None
@@ -66,19 +66,19 @@ class DatabaseAuth(Protocol):
         """What to present now. ``subject_token`` is what the caller came with.
 
         Raises:
-            TokenUnavailable: It needs a token, and none can be had.
+            TokenUnavailable: It needs a token, and cannot get one.
             StillRefused: The database has refused the last ones.
         """
 
     def refused(self, login: Login, *, again: bool) -> None:
-        """The database has refused ``login``: it is not to be presented again.
+        """The database has refused ``login``: do not present it again.
 
-        ``again`` if it has refused the one before, too: then there is no sense in a third one soon.
+        ``again`` says that it refused the one before, too: then a third attempt soon would be useless.
         """
 
 
 def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -> DatabaseAuth:
-    """The way to log in that ``method`` describes; ``workload`` is the platform's issuer, where there is one."""
+    """The way to log in that ``method`` describes; ``workload`` is the platform's token issuer, if it has one."""
     if isinstance(method, PasswordLogin):
         return _Constant(basic_auth(method.username, method.password.get_secret_value()))
     if isinstance(method, ApiKeyLogin):
@@ -93,7 +93,7 @@ def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -
     async def own_token() -> AccessToken:
         if workload is None:
             raise TokenRefused(
-                "The credential asks for a token of this server's own identity, and it has none here: set "
+                "The credential needs a token of this server's own identity, and this server has no issuer for it: set "
                 "NEO4J_M2M_WORKLOAD_TOKEN_FILE, or use another way to log in."
             )
         return await workload(scope)
@@ -102,7 +102,7 @@ def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -
 
 
 class _Constant:
-    """The same at every login. Refused, it is of no use: a new credential has to come."""
+    """The same login every time. Once it is refused, only a new credential helps."""
 
     def __init__(self, auth: Auth) -> None:
         self.constant: Auth | None = auth
@@ -116,7 +116,7 @@ class _Constant:
 
 
 class _Token:
-    """A bearer token, replaced before it ends."""
+    """A bearer token, replaced before it expires."""
 
     constant: Auth | None = None
 
@@ -138,7 +138,7 @@ class _Token:
 
 
 class _Exchange:
-    """A token for each caller, in exchange for the one that he came with."""
+    """A token for each user, exchanged for the user's token that came with the call."""
 
     constant: Auth | None = None
 
@@ -149,7 +149,7 @@ class _Exchange:
     async def login(self, subject_token: SecretStr | None) -> Login:
         if subject_token is None:
             raise TokenRefused(
-                "The credential logs in on behalf of users, and this call comes with no user's token to exchange. The "
+                "The credential logs in on behalf of users, but this call carries no user's token to exchange. The "
                 "policy should give such a credential to callers of the kind user_on_behalf only."
             )
         return await self._user(subject_token).login(None)

@@ -1,6 +1,6 @@
-"""What a secret store is, to this server: text by name, and errors that say what an operator can do.
+"""What a secret store is to this server: it finds text by name, and its errors say what an operator can do.
 
-Each platform's shim brings one for its own store; `core.credentials.secrets` remembers what they answer.
+Each platform's shim has one for its own store; `core.credentials.sources` remembers the answers.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret as the store answered it. ``version`` is the store's own name of this state of it.
+    """A secret as the store returned it. ``version`` is the store's own id of this version.
 
-    A store without versions gives whatever changes when the secret is written again, or an empty text.
+    A store without versions gives something that changes whenever the secret is written, or an empty text.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Secret:
 
 
 class SecretStore(Protocol):
-    """Where secrets are kept. Implementations must not remember what they answer: each fetch asks the store."""
+    """Where secrets are kept. Implementations must not remember secrets: each fetch asks the store."""
 
     async def fetch(self, name: str) -> Secret:
         """The secret ``name`` as it is now.
 
-        It may take long: whoever calls bounds it in time. It must not block the event loop.
+        It may take long: the caller sets a time limit. It must not block the event loop.
 
         Raises:
             SecretError: one of its kinds; ``str(error)`` names the secret and says what an operator can do.
@@ -50,7 +50,7 @@ class SecretStore(Protocol):
 
 
 class SecretError(Neo4jM2mError):
-    """A secret cannot be had. The text is for the operator: it names the secret, and quotes nothing of it.
+    """A secret could not be fetched. The text is for the operator: it names the secret and quotes nothing from it.
 
     ``kind`` is the one word for logs and metrics, ``transient`` whether a retry may succeed without operator action.
     """
@@ -72,20 +72,20 @@ class SecretDenied(SecretError):
 
 
 class SecretThrottled(SecretError):
-    """The store answers too many questions already."""
+    """The store refuses because it gets too many requests."""
 
     kind = "throttled"
     transient = True
 
 
 class SecretUnreachable(SecretError):
-    """The store does not answer, or not in time, or with an error of its own."""
+    """The store does not answer, answers too late, or fails with an error of its own."""
 
     kind = "unreachable"
     transient = True
 
 
 class SecretMalformed(SecretError):
-    """The secret is there, and what it holds cannot be used."""
+    """The secret exists, but its content cannot be used."""
 
     kind = "malformed"

@@ -1,4 +1,4 @@
-"""Where the credential of a database comes from: the settings, or a secret that is read anew from time to time."""
+"""Where the credential of a database comes from: the settings, or a secret that is read again from time to time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["CredentialSource", "CredentialVersion", "Credentials", "FixedCredent
 logger = logging.getLogger(__name__)
 
 _FETCH_SECONDS = 10.0
-"""How long a secret store may take for one answer, its own retries included."""
+"""Seconds that a secret store may take for one answer, its own retries included."""
 
 _OVERRIDES = ("uri", "username", "password", "database")
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialVersion:
-    """A credential as it was found, and the version of the secret that said so."""
+    """A credential, and the version of the secret that it comes from."""
 
     credential: Credential
     version: str = ""
@@ -38,18 +38,18 @@ class CredentialSource(Protocol):
     """Gives the credential of one database user, as it is now."""
 
     async def current(self) -> CredentialVersion:
-        """The credential, which may be remembered.
+        """The credential, possibly a remembered one.
 
         Raises:
-            SecretError, SettingsError: There is none to be had.
+            SecretError, SettingsError: The credential cannot be fetched, or none is configured.
         """
 
     async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
-        """Another credential than ``known``, which the database has refused; None if there is none in time."""
+        """A credential other than ``known``, which the database has refused; None if there is no other in time."""
 
 
 class FixedCredential:
-    """The credential in the settings. It stays as it is until the server is started anew."""
+    """The credential in the settings. It stays the same until the server restarts."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -80,10 +80,10 @@ class FixedCredential:
 
 
 class StoredCredential:
-    """The credential in the secret ``name`` of ``store``, asked for again after ``ttl`` seconds.
+    """The credential in the secret ``name`` of ``store``, fetched again after ``ttl`` seconds.
 
-    If the store does not answer then, what it said last is used until it is ``max_stale`` seconds old. ``instead`` has
-    values that hold instead of the secret's.
+    If the store does not answer then, its last answer is used until it is ``max_stale`` seconds old. ``instead`` has
+    values that replace the secret's.
     """
 
     def __init__(
@@ -109,28 +109,28 @@ class StoredCredential:
         return await self._known.get()
 
     async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
-        """As `CredentialSource.other_than`. A secret that was written anew is another, whatever it says."""
+        """As `CredentialSource.other_than`. A secret that was written again counts as another, even if it is equal."""
         return await self._known.other_than(known, patience)
 
 
 class Credentials:
-    """The credentials of one server: the default one, and those that the policy names, each a secret of that name."""
+    """The credentials of one server: the default one, and those that the policy names, each in a secret of its own."""
 
     def __init__(self, settings: Settings, store: SecretStore | None = None) -> None:
         self._settings = settings
         self._store = store
         if settings.secret is not None and store is None:
             raise SettingsError(
-                f"{settings.variable('secret')} names a secret, and this server has no secret store to find it in."
+                f"{settings.variable('secret')} names a secret, but this server has no secret store to read it from."
             )
         if instead := self._overrides():
             variables = ", ".join(settings.variable(f"neo4j_{name}") for name in instead)
-            logger.info("what %s says holds instead of what the secret %s says", variables, settings.secret)
+            logger.info("the values of %s replace those of the secret %s", variables, settings.secret)
 
     def source(self, name: str | None) -> CredentialSource:
         """The source of the credential ``name``; None is the default one.
 
-        It is not looked up here: that there is none shows when it is used.
+        The credential is not looked up here: a missing one shows when it is used.
         """
         settings, store = self._settings, self._store
         name, instead = (settings.secret, self._overrides()) if name is None else (name, {})
@@ -141,7 +141,7 @@ class Credentials:
         return StoredCredential(store, name, ttl=settings.secret_ttl, max_stale=settings.secret_stale, instead=instead)
 
     def _overrides(self) -> dict[str, str]:
-        """What the environment says of the default credential, by the names of a secret's fields."""
+        """What the environment sets for the default credential, by the field names of a secret."""
         settings = self._settings
         if settings.secret is None:
             return {}
@@ -154,7 +154,7 @@ class Credentials:
 
 
 class _Missing:
-    """Stands for a credential that was named where there is no store."""
+    """Stands for a credential that is named although there is no store."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -164,7 +164,7 @@ class _Missing:
 
     async def current(self) -> CredentialVersion:
         raise SecretNotFound(
-            f"The policy names the credential {self._name}, and this server has no secret store to find it in."
+            f"The policy names the credential {self._name}, but this server has no secret store to read it from."
         )
 
 
@@ -172,13 +172,13 @@ async def load_secret(store: SecretStore, name: str) -> Secret:
     """The secret ``name`` of ``store``.
 
     Raises:
-        SecretError: It cannot be had, or not within ten seconds.
+        SecretError: It cannot be fetched, or not within ten seconds.
     """
     try:
         async with asyncio.timeout(_FETCH_SECONDS):
             return await store.fetch(name)
     except TimeoutError:
         raise SecretUnreachable(
-            f"The secret store did not answer within {_FETCH_SECONDS:g} seconds when asked for {name}. Look at the "
-            "network between this server and the store, and at the store's own state."
+            f"The secret store did not answer within {_FETCH_SECONDS:g} seconds when asked for {name}. Check the "
+            "network between this server and the store, and the store's own state."
         ) from None

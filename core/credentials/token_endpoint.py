@@ -28,21 +28,21 @@ _TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S10
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
 
 _UNSAID_LIFETIME = 300.0
-"""Seconds that a token is taken to be good for whose issuer does not say (RFC 6749 section 5.1: it should)."""
+"""Seconds that a token counts as valid if its issuer does not say (RFC 6749 section 5.1: it should)."""
 
 _RENEWAL = 300.0
-"""Seconds before its end at which a token is replaced, where it lives long enough."""
+"""Seconds before its expiry at which a token is replaced, if it lives long enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token and when it ends, in seconds since the epoch."""
+    """A bearer token and when it expires, in seconds since the epoch."""
 
     text: SecretStr
     expires_at: float
 
     def lifetime(self) -> Lifetime:
-        """How long it is to be used: replaced in the last quarter of its life, or five minutes before its end."""
+        """How long to use it: it is replaced in the last quarter of its life, or five minutes before its expiry."""
         left = max(0.0, self.expires_at - time.time())
         margin = min(_RENEWAL, left / 4)
         return Lifetime(left - margin, left - margin / 4)
@@ -96,7 +96,7 @@ async def _ask(client: ClientCredentials | OnBehalfOf, form: dict[str, str]) -> 
         raise TokenUnavailable(f"The token endpoint does not answer: {error}.") from None
     if 400 <= answer.status < 500 and answer.status not in (408, 429):
         raise TokenRefused(
-            f"The token endpoint refuses this server: {_error_in(answer)}. The operator must look at the client id, "
+            f"The token endpoint refuses this server: {_error_in(answer)}. The operator must check the client id, "
             "its secret and the scope or audience in the credential."
         )
     if answer.status != 200:

@@ -1,4 +1,4 @@
-"""The way to the database: one driver, one Bolt round trip a read, errors that an agent can act on."""
+"""The way to the database: one driver, one Bolt round trip per read, errors that an agent can act on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TIMEOUT_MARGIN = 0.5
-"""Seconds by which the database gives up after this server has: the client side's deadline is the one that answers."""
+"""Seconds that the database gets on top of a call's time: so this server's own deadline is the one that answers."""
 
 _HEALTH_TIMEOUT = 3.0
 
@@ -42,7 +42,7 @@ _EXPLAIN = "EXPLAIN\n"
 """On a line of its own: what the database quotes of a statement is then a line of the caller's own text."""
 
 _FIRST_PAUSE = 0.1
-"""Seconds to wait before a read that met a transient error is tried again; twice as long each time after."""
+"""Seconds to wait before a read is retried after a transient error; doubled for each further try."""
 
 _BYTES_FOR_ONE = 3
 """Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
@@ -51,16 +51,16 @@ _LARGEST_RECORD_AT_LEAST = 64 * 1024
 """Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
 
 _LARGEST_REST = 4 * 1024 * 1024
-"""Bytes of rows, already asked for and no longer wanted, that are worth receiving to keep a connection."""
+"""Bytes of rows, already requested but no longer wanted, that are worth receiving to keep a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A statement as the database plans it.
 
-    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``; ``plan`` the tree of operators, each with ``operatorType``
-    (``Name@database``), ``args`` and ``children``; ``database`` the one that this server reads, as plans call it;
-    ``warnings`` what the database has to say about the statement, each with ``code``, ``severity`` and ``text``.
+    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``. ``plan`` is the tree of operators, each with ``operatorType``
+    (``Name@database``), ``args`` and ``children``. ``database`` is what this server reads, as plans name it.
+    ``warnings`` are the database's notifications, each with ``code``, ``severity`` and ``text``.
     """
 
     query_type: str
@@ -83,8 +83,8 @@ class Database:
         database: str | None = None,
         impersonate: str | None = None,
     ) -> None:
-        """Graphs may share a ``pool``. ``database`` None is that of the credential; ``impersonate`` is a user whose
-        rights are taken on (Neo4j Enterprise).
+        """Several databases may share a ``pool``. ``database`` None means the credential's; ``impersonate`` is a user
+        whose rights the statements get (Neo4j Enterprise).
         """
         self._pool = pool or Pool(settings)
         self._database = database
@@ -96,7 +96,7 @@ class Database:
     ) -> ReadResult:
         """Run a reading statement in an auto-commit transaction with READ access, one Bolt round trip.
 
-        A connection that died while it lay in the pool costs one more try, on a new one: a read can be repeated.
+        If a connection died while it lay in the pool, the read is tried once more on a new one: that is safe for reads.
         Rows are turned into JSON and counted as they arrive; what exceeds ``limits`` is neither fetched nor kept.
 
         Raises:
@@ -127,7 +127,7 @@ class Database:
         deadline: Deadline,
         started: asyncio.Event,
     ) -> ReadResult:
-        # One row more than asked for tells whether there is more, without another round trip.
+        # One row more than requested shows whether there are more, without another round trip.
         fetch_size = limits.rows + 1
         async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
             started.set()
@@ -140,7 +140,7 @@ class Database:
                 collector.cut_by = "bytes"
                 lease.cancel()
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
-                # What was asked for is on its way and nobody wants it: a new connection costs less than receiving it.
+                # The requested rows are on their way, and nobody wants them: a new connection costs less.
                 lease.cancel()
             return ReadResult(columns, collector.rows, collector.cut_by)
 
@@ -154,7 +154,7 @@ class Database:
 
         Raises:
             StatementError: The database refused the statement; nothing was changed.
-            WriteUncertain: The connection broke while the database was told to keep the changes; it may have done so.
+            WriteUncertain: The connection broke during the commit; the changes may have been made.
             DeadlineExceeded, DatabaseUnavailable: as `read`; nothing was changed.
         """
         refused = False
@@ -162,7 +162,7 @@ class Database:
             try:
                 return await self._write_once(statement, parameters, limits, deadline)
             except LoginRefused as refusal:
-                # The database has said no to one of its steps: nothing of it can have taken effect.
+                # The database refused one of the steps: nothing of it can have taken effect.
                 await self._pool.recover(refusal, deadline, first=not refused)
                 refused = True
 
@@ -232,10 +232,10 @@ class Database:
             return await result.consume()
 
     async def _retried(self, attempt: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        """The outcome of ``attempt``, made again after a failure that may pass, for as long as ``deadline`` allows.
+        """The outcome of ``attempt``, repeated after a failure that may pass, for as long as ``deadline`` allows.
 
-        A connection that broke is replaced once, at once: it may have died in the pool. A transient error of the
-        database (a lost election, a deadlock, a full queue) is waited out, a little longer each time.
+        A broken connection is replaced once, immediately: it may have died in the pool. After a transient error of the
+        database (a lost election, a deadlock, a full queue), this waits, a little longer each time.
         """
         replaced = refused = False
         pause = _FIRST_PAUSE
@@ -283,10 +283,10 @@ class Database:
 
 
 async def _collect(result: AsyncResult, collector: RowCollector) -> list[str]:
-    """Give the rows of ``result`` to ``collector``, up to its limits, and answer the columns.
+    """Give the rows of ``result`` to ``collector``, up to its limits; returns the columns.
 
     Raises:
-        RecordTooLarge: One row alone is far beyond the limit; the connection is of no use any more.
+        RecordTooLarge: One row alone is far beyond the limit; the connection cannot be used any more.
     """
     keep_exact_values(result)
     reader = record_reader(result)

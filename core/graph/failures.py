@@ -1,4 +1,4 @@
-"""What the driver raises, said again for an agent: what went wrong and what to do, and no address or credential."""
+"""What the driver's errors mean, in words for an agent: what went wrong and what to do, no address or credential."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPE_ERROR = "Neo.ClientError.Statement.TypeError"
 
 
 _RIGHTS_OUTDATED = "Neo.ClientError.Security.AuthorizationExpired"
-"""The database wants to look up anew what the user may do, which a new connection makes it do."""
+"""The database must check again what the user may do; a new connection makes it do so."""
 
 _PLACE = re.compile(r"\(line (\d+), column (\d+) \(offset: (\d+)\)\)")
 
@@ -45,7 +45,7 @@ _TOO_LARGE = (
     "Neo.TransientError.General.TransactionOutOfMemoryError",
     "Neo.TransientError.General.StackOverFlowError",
 )
-"""Called transient by the database, but the same statement will fail the same way, after the same work."""
+"""Errors that the database calls transient, but that the same statement will meet again, after the same work."""
 
 
 def is_lost_connection(error: BaseException) -> bool:
@@ -54,7 +54,7 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def too_deep() -> StatementError:
-    """The error to raise where the driver's own reading of a result runs out of stack."""
+    """The error to raise if the driver's own decoding of a result exceeds the stack."""
     return StatementError(
         "The result holds lists or maps nested too deeply. Flatten them in the statement, or return parts of them.",
         _TYPE_ERROR,
@@ -62,9 +62,9 @@ def too_deep() -> StatementError:
 
 
 def may_pass(error: Neo4jError | DriverError) -> bool:
-    """Whether ``error`` may be gone when the same is tried again.
+    """Whether ``error`` may not occur again on a retry.
 
-    The database itself calls some errors so; no connection being free, or one that lay idle not answering, is another.
+    The database itself marks some errors so. The others are: no free connection, and an idle one that does not answer.
     """
     if isinstance(error, ConnectionAcquisitionTimeoutError):
         return True

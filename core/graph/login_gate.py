@@ -1,4 +1,4 @@
-"""Few connections log in at a time, so that few find out what is wrong with a credential."""
+"""Only a few connections log in at a time, so that a wrong credential causes only a few refused logins."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["Entry", "LoginGate"]
 _AT_ONCE = 2
 """Logins under way at once.
 
-One less than the wrong ones in a row after which Neo4j locks the user out for seconds, even those who come with the
-right password (``dbms.security.auth_max_failed_attempts``, ``dbms.security.auth_lock_time``:
+One less than the number of wrong logins in a row after which Neo4j locks the user out for seconds, even with the right
+password (``dbms.security.auth_max_failed_attempts``, ``dbms.security.auth_lock_time``:
 https://neo4j.com/docs/operations-manual/current/configuration/configuration-settings/ ).
 """
 
@@ -25,23 +25,23 @@ class Entry:
         self._turn = turn
 
     def logged_in(self) -> None:
-        """The session has a connection that the database let in: the next may try."""
+        """The database accepted the session's connection: the next session may try."""
         turn = self._turn
         self.leave()
         if turn is not None:
             self._gate.connection_opened(turn)
 
     def leave(self) -> None:
-        """The session is over, or was let in."""
+        """The session is over, or its connection was accepted."""
         if self._turn is not None:
             self._turn.release()
             self._turn = None
 
 
 class LoginGate:
-    """Counts sessions and connections of one driver: a session beyond those there are opens one, and waits its turn.
+    """Counts sessions and connections of one driver: a session beyond the open ones opens one and waits its turn.
 
-    Until the first one is let in, one at a time tries. An instance belongs to one event loop.
+    Until the first one is accepted, one at a time tries. An instance belongs to one event loop.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class LoginGate:
             self.sessions -= 1
 
     def suspect(self) -> None:
-        """Forget what was counted: connections are gone, or the database locks the user out."""
+        """Reset the counts: connections are gone, or the database locks the user out."""
         self._connections = 0
         if self._proven:
             self._proven = False
             self._turns = asyncio.Semaphore(1)
 
     def connection_opened(self, turn: asyncio.Semaphore) -> None:
-        """A connection was let in whose session had waited for ``turn``."""
+        """The database accepted a connection whose session had waited for ``turn``."""
         self._connections += 1
         if turn is self._turns and not self._proven:
             self._proven = True

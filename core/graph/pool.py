@@ -1,4 +1,4 @@
-"""The driver and its connections: opened when first needed, replaced with the credential or when no longer trusted."""
+"""The driver and its connections: opened when first needed, replaced with the credential or when they may be dead."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ _USER_AGENT = f"neo4j-m2m/{server_version()}"
 
 _CLOSE_TIMEOUT = 5.0
 
-# The driver writes each notification of the database to its log, with the statement that it is about.
+# The driver logs each notification of the database, with the statement that it is about.
 logging.getLogger("neo4j.notifications").disabled = True
 
 _IDLE_LIMIT = 200.0
-"""Seconds after which a connection that nobody used is no longer trusted.
+"""Seconds after which an unused connection is no longer trusted.
 
-NAT gateways forget a connection after 240 to 350 seconds without a word, Aura closes one after some twenty minutes, and
-what is sent on a forgotten one is never answered. Asking at every use instead would double what a read costs.
+NAT gateways forget an idle connection after 240 to 350 seconds, Aura closes one after about twenty minutes, and nothing
+answers what is sent on a forgotten one. A check at every use would double the cost of a read.
 """
 
 _PATIENCE = 15.0
-"""Seconds, counted from the first refusal, for which calls wait for another credential: a rotation takes its time.
+"""Seconds, counted from the first refusal, for which calls wait for a new credential: a rotation takes time.
 
-After that, each call asks once and is told.
+After that, each call asks the store once and then reports the refusal.
 """
 
 _LAST_WORD = 0.3
-"""Seconds before a call's deadline at which it stops waiting, to say what it has waited for."""
+"""Seconds before a call's deadline at which it stops waiting, so that it can still say what it waited for."""
 
 _LOCKOUT_PAUSE = 1.5
-"""Seconds between two attempts while the database locks the user out; it does so for five by default."""
+"""Seconds between two attempts while the database locks the user out, which lasts five by default."""
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class _Connected:
 
 
 class LoginRefused(Exception):
-    """The database refuses a login. For `Pool.recover`; it never leaves this package."""
+    """The database refused a login. Only for `Pool.recover`; it never leaves this package."""
 
     def __init__(self, connected: _Connected, login: Login, error: Neo4jError) -> None:
         super().__init__(error.code)
@@ -85,7 +85,7 @@ class LoginRefused(Exception):
 
 
 class Lease:
-    """A session, to run one statement in. No connection is opened before it does."""
+    """A session, to run one statement in. It opens a connection only when the statement runs."""
 
     def __init__(self, session: AsyncSession, entry: Entry) -> None:
         self._session = session
@@ -109,7 +109,7 @@ class Lease:
 
 
 class Pool:
-    """One driver at a time for one credential; a former one lives until its last call ends.
+    """One driver at a time for one credential; an earlier one lives until its last call ends.
 
     An instance belongs to one event loop.
     """
@@ -123,8 +123,8 @@ class Pool:
         changed: Callable[[], None] | None = None,
         survived: Callable[[Origin], None] | None = None,
     ) -> None:
-        """``source`` None is what the settings say. ``changed`` is told of each new credential but the first,
-        ``survived`` of each statement that is seen to run after it was told to stop.
+        """``source`` None means the settings. ``changed`` is called for each new credential except the first,
+        ``survived`` for each statement that is seen to run after it was told to stop.
         """
         self._settings = settings
         self._source = source or FixedCredential(settings)
@@ -142,7 +142,7 @@ class Pool:
         """A session on ``database``, or the credential's, with the driver's ``options``, once it is the caller's turn.
 
         Raises:
-            DatabaseUnavailable: There is no credential, or the database has refused the one there is.
+            DatabaseUnavailable: There is no credential, or the database has refused it.
             LoginRefused: The database refuses the login; `recover` says whether to try again.
         """
         origin = current_origin()
@@ -164,7 +164,7 @@ class Pool:
                 if login.token is None:
                     await asyncio.sleep(max(0.0, connected.quiet_until - time.monotonic()))
                 else:
-                    # The driver logs a connection in again, on the way, where this one is not what it was opened with.
+                    # If a connection was opened with another login, the driver logs it in again on the way.
                     options["auth"] = login.auth
                 try:
                     there = database or connected.known.credential.database
@@ -186,10 +186,10 @@ class Pool:
             raise explain_refused(refusal.connected.known.credential) from None
 
     async def recover(self, refusal: LoginRefused, deadline: Deadline, *, first: bool) -> None:
-        """Prepare another attempt after ``refusal``; ``first`` if it is the first that the call has met.
+        """Prepare another attempt after ``refusal``; ``first`` if it is the first one in this call.
 
         Raises:
-            DatabaseUnavailable: Another attempt would be of no use.
+            DatabaseUnavailable: Another attempt would be useless.
         """
         connected = refusal.connected
         if is_lockout(refusal.error):
@@ -197,7 +197,7 @@ class Pool:
             connected.quiet_until = time.monotonic() + _LOCKOUT_PAUSE
             if deadline.remaining() < _LOCKOUT_PAUSE + _LAST_WORD:
                 raise explain_lockout()
-            # The likeliest reason is that the password was changed: then to go on with this one prolongs the lockout.
+            # Most likely the password was changed: more attempts with this one would prolong the lockout.
             with contextlib.suppress(Neo4jM2mError):
                 await self._source.other_than(connected.known, deadline.sooner(_LOCKOUT_PAUSE))
         elif refusal.login.token is None:
@@ -212,16 +212,16 @@ class Pool:
                 raise explain_refused(connected.known.credential)
 
     def lost_connection(self) -> None:
-        """A connection broke: the others may be gone, too."""
+        """A connection broke: the others may be dead, too."""
         if self._connected is not None:
             self._connected.gate.suspect()
 
     async def _ready(self, deadline: Deadline) -> _Connected:
-        """The driver for the credential as it is now."""
+        """The driver for the current credential."""
         known = await self._known(deadline)
         connected = self._connected
         # The wall clock goes on while a function is frozen between two calls or restored from a snapshot; the clock
-        # that the driver itself measures by may not.
+        # of the driver itself may not.
         idle = (
             connected is not None
             and not connected.gate.sessions
@@ -236,7 +236,7 @@ class Pool:
                 if self._changed is not None:
                     self._changed()
             else:
-                logger.info("nobody used the database for a while; connecting to it anew")
+                logger.info("the database was not used for a while; opening new connections")
             self._retire(connected)
         self._connected = self._connect(known)
         return self._connected
@@ -282,7 +282,7 @@ class Pool:
             user_agent=_USER_AGENT,
             telemetry_disabled=True,
             connection_timeout=settings.connect_timeout,
-            # Bounds the look at a single connection that lay idle, too; `Database` tries again after it.
+            # Also limits the check of an idle connection; `Database` tries again after it.
             connection_acquisition_timeout=settings.connect_timeout,
             liveness_check_timeout=_IDLE_LIMIT,
             # `Turns` lets in as many as the settings say; one more is for `Survivors`.
@@ -292,10 +292,10 @@ class Pool:
         return _Connected(known, driver, auth)
 
     def _retire(self, connected: _Connected) -> None:
-        """Close a driver that is no longer wanted, or leave that to the last session on it."""
+        """Close a driver that is no longer needed, or let its last session do so."""
         if not connected.gate.sessions and not connected.retired:
             connected.retired = True
-            # Aside: its connections are most likely dead, and no call should wait to find out.
+            # In the background: its connections are most likely dead, and no call should wait to find out.
             task = asyncio.ensure_future(_close(connected.driver))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

@@ -1,4 +1,4 @@
-"""What a read answers, cut while it streams so that neither this server nor the agent ever holds too much."""
+"""The answer of a read, cut while it streams, so that neither this server nor the agent ever holds too much."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Limits", "ReadResult", "RowCollector", "WriteResult"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one answer holds: ``rows``, and ``bytes`` of JSON that the rows take together."""
+    """The limits of one answer: ``rows``, and ``bytes`` of JSON for all rows together."""
 
     rows: int
     bytes: int
@@ -24,7 +24,7 @@ class Limits:
 class ReadResult:
     """The answer of a read: ``rows`` are arrays in the order of ``columns``, values in JSON form.
 
-    ``cut_by`` says which limit ended the answer early, or is None where the answer is whole.
+    ``cut_by`` names the limit that ended the answer early; None if the answer is complete.
     """
 
     columns: list[str]
@@ -34,7 +34,7 @@ class ReadResult:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The outcome of a write: what a `ReadResult` has, and ``counters`` of what was changed, zeros left out."""
+    """The outcome of a write: as a `ReadResult`, and ``counters`` of the changes, without zeros."""
 
     columns: list[str]
     rows: list[list[Any]]
@@ -54,7 +54,7 @@ class RowCollector:
     _largest: int = 0
 
     def add(self, values: Sequence[Any]) -> bool:
-        """Take the values of one record; False, and the record left out, once a limit is reached."""
+        """Take the values of one record. False once a limit is reached; that record is left out."""
         if len(self.rows) >= self.limits.rows:
             self.cut_by = "rows"
             return False
@@ -69,5 +69,5 @@ class RowCollector:
         return True
 
     def rest_of_page(self, page: int) -> int:
-        """Bytes, guessed from the largest row so far, that are still on their way of a ``page`` of rows; 0 if none."""
+        """An estimate, from the largest row so far, of the bytes still to come of a ``page`` of rows; 0 if none."""
         return self._largest * (page - len(self.rows)) if self.cut_by == "bytes" else 0

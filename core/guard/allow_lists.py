@@ -1,11 +1,11 @@
-"""What a read may be made of: plan operators, procedures, functions. Whatever is not on a list is refused.
+"""What a read may consist of: plan operators, procedures, functions. Whatever is not on a list is refused.
 
-The operators are those that Neo4j 2026.09 can put into a plan and that only read data of the graph, by the names that
-EXPLAIN gives them, and those of 5.26 that were called otherwise. Sources: the operator reference,
+The operators are those that Neo4j 2026.09 can put into a plan and that only read data of the graph, by their names in
+EXPLAIN, and those of 5.26 with other names. Sources: the operator reference,
 https://neo4j.com/docs/cypher-manual/current/planning-and-tuning/operators/ , and the names in the server's own plan
 descriptions. Left out on purpose, besides everything that writes: LoadCSV (reads files and addresses), RunQueryAt
-(runs elsewhere), ShowSettings, ShowTransactions, ShowDatabases and AdministrationCommand (tell of the server and of
-others), TerminateTransactions (ends the statements of others).
+(runs elsewhere), ShowSettings, ShowTransactions, ShowDatabases and AdministrationCommand (show the server and what
+others do), TerminateTransactions (ends the statements of others).
 """
 
 from __future__ import annotations
@@ -80,14 +80,14 @@ WRITE_OPERATORS: frozenset[str] = frozenset(
     SetRelationshipPropertiesFromMap SubqueryForeach
     """.split()
 )
-"""Operators that change data of the graph, and nothing else, within the transaction that they run in."""
+"""Operators that change data of the graph, within their own transaction, and do nothing else."""
 
 WRITE_PROCEDURES: frozenset[str] = frozenset(
     """
     db.create.setNodeVectorProperty db.create.setRelationshipVectorProperty db.create.setVectorProperty
     """.split()
 )
-"""Procedures that a write may call besides those that a read may."""
+"""Procedures that a write may call in addition to those for reads."""
 
 READ_PROCEDURES: frozenset[str] = frozenset(
     """
@@ -97,7 +97,7 @@ READ_PROCEDURES: frozenset[str] = frozenset(
     db.index.vector.queryRelationships
     """.split()
 )
-"""Procedures that a read may call without a setting that allows more."""
+"""Procedures that a read may call by default."""
 
 READ_FUNCTIONS: frozenset[str] = frozenset(
     """

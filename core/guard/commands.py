@@ -1,7 +1,7 @@
 """Commands that no read of the graph needs, found in a statement's tokens wherever they stand.
 
-A plan shows them only where they stand in the open. Inside a nested subquery expression it does not, so they are looked
-for in the text; a variable, label or property that is merely called like one is told from it by what stands around it.
+A plan shows them only at the top level, not inside a nested subquery expression. So this module looks for them in the
+text. The tokens around a word tell a command from a variable, label or property of the same name.
 
 Sources: the grammars ``Cypher25Parser.g4`` and ``CypherPreparser.g4`` of https://github.com/neo4j/neo4j, and
 https://neo4j.com/docs/cypher-manual/current/planning-and-tuning/query-tuning/ for the options.
@@ -37,12 +37,12 @@ _AFTER_A_VARIABLE = frozenset(
     foreach filter let finish using distinct group next for insert search
     """.split()
 )
-"""Words that may follow a variable: after one of these, a word before it called SHOW was a name."""
+"""Words that may follow a variable: where one of these follows SHOW, that SHOW is a name."""
 
 _EXECUTION_MODES = ("explain", "profile")
 
 _AFTER_EXPLAIN = ("plan", "scope")
-"""Words that belong to an EXPLAIN before them: with it and without it, the statement would be another one."""
+"""Words that EXPLAIN takes as its own: if EXPLAIN is removed, the rest is another statement."""
 
 _OPTIONS = frozenset(
     """
@@ -50,7 +50,7 @@ _OPTIONS = frozenset(
     replan inferschemaparts statefulshortestplanningmode planvarexpandinto eageranalyzer parallelruntimesupport
     """.split()
 )
-"""Options of CYPHER that tell how to plan. ``debug``, above all, is none of them."""
+"""Options of CYPHER that say how to plan. ``debug`` above all is left out."""
 
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
@@ -61,16 +61,16 @@ _NOT_COMMANDS = (
 
 
 def execution_mode(tokens: list[Token]) -> str | None:
-    """What is wrong with what stands before the first clause, None if nothing is.
+    """What is wrong with the words before the first clause; None if nothing is.
 
-    EXPLAIN and PROFILE are, and options of CYPHER that do more than tell how to plan.
+    Wrong are EXPLAIN and PROFILE, and options of CYPHER that do more than say how to plan.
     """
     index = 0
     while _word(tokens, index, "cypher"):
         index += 1
         if index < len(tokens) and tokens[index].kind == "number":
             if not _VERSION.fullmatch(tokens[index].text):
-                return f"The statement begins with options that are not certain, so it was not run. {_NOT_COMMANDS}"
+                return f"The statement begins with unclear options, so it was not run. {_NOT_COMMANDS}"
             index += 1
         while index + 1 < len(tokens) and tokens[index + 1].is_symbol("="):
             if tokens[index].text.lower() not in _OPTIONS:
@@ -101,7 +101,7 @@ def forbidden_command(tokens: list[Token]) -> str | None:
 
 
 def _forbidden_pair(tokens: list[Token], index: int) -> str | None:
-    """What two words that stand together say, whatever is around them: as names, they could never be neighbours."""
+    """What is wrong with two adjacent words, whatever is around them: as names, they could never be neighbours."""
     if _word(tokens, index, "load") and _word(tokens, index + 1, "csv"):
         return (
             "LOAD CSV reads files and network addresses, and this tool only reads the graph, so the statement was "
@@ -123,17 +123,17 @@ def _forbidden_pair(tokens: list[Token], index: int) -> str | None:
 
 
 def _forbidden_clause(tokens: list[Token], index: int, *, nested: bool) -> str | None:
-    """What the word at ``index`` begins, if it is a clause and no name."""
+    """What is wrong with the word at ``index``, if it begins a clause and is not a name."""
     if _word(tokens, index, "show") and not _is_a_name(tokens, index) and not _shows_schema(tokens, index + 1):
         return (
             "SHOW is allowed for INDEXES, CONSTRAINTS, PROCEDURES and FUNCTIONS only, so the statement was not "
-            "run. A variable called so is written in backticks: `show`."
+            "run. Write a variable of this name in backticks: `show`."
         )
-    # What stands in the open, the plan shows.
+    # At the top level, the plan shows them.
     if nested and _word(tokens, index, "use") and not _is_a_name(tokens, index) and _names_a_graph(tokens, index + 1):
         return (
             "USE leads to another graph, and this tool reads one database, so the statement was not run. "
-            "Leave USE out. A variable called so is written in backticks: `use`."
+            "Leave USE out. Write a variable of this name in backticks: `use`."
         )
     return None
 
@@ -143,15 +143,15 @@ def _word(tokens: list[Token], index: int, *words: str) -> bool:
 
 
 def _is_a_name(tokens: list[Token], index: int) -> bool:
-    """Whether the word at ``index`` is a property, label, type or parameter: what stands before it says so.
+    """Whether the word at ``index`` is a property, label, type or parameter: the token before it shows that.
 
-    ``%``, which stands for any label, is not among what may stand before it: it ends a label expression.
+    ``%``, which stands for any label, is not one of those tokens: it ends a label expression.
     """
     return index > 0 and tokens[index - 1].is_symbol(".", ":", "$", "&", "|", "!")
 
 
 def _shows_schema(tokens: list[Token], start: int) -> bool:
-    """Whether SHOW with what follows from ``start`` lists part of the schema, or is no command at all."""
+    """Whether SHOW with what follows from ``start`` lists part of the schema, or is not a command at all."""
     if start >= len(tokens) or tokens[start].kind != "name" or tokens[start].is_word(*_AFTER_A_VARIABLE):
         return True
     for index in range(start, len(tokens)):

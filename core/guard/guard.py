@@ -1,11 +1,11 @@
-"""What a statement may do that comes through a reading tool: read the graph, and nothing else.
+"""What a statement of a reading tool may do: read the graph, and nothing else.
 
-Two looks at each statement, both against lists of what is known to be harmless. The text's tokens are looked at for
-commands and calls that no read needs. The plan, from an EXPLAIN, shows what the statement runs, whatever its text looks
-like; but nothing of what stands inside a subquery expression that is nested in another expression: ``RETURN [x IN [1] |
+Each statement is checked twice, against lists of what is known to be harmless. The text's tokens are checked for commands
+and calls that no read needs. The plan, from an EXPLAIN, shows what a statement runs, whatever its text looks like. But a
+plan does not show what is inside a subquery expression that is nested in another expression: ``RETURN [x IN [1] |
 COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line }]`` is planned as one Projection. Where the text alone
-proves that a statement only reads (`core.guard.proof`), the plan would cost a round trip and show nothing more: it is
-not asked for. The transaction's READ access mode is the second wall, and a least-privilege database user the third.
+proves that a statement only reads (`core.guard.proof`), the plan would cost a round trip and show nothing more, so none
+is asked for. The READ access mode of the transaction is the second wall, and a least-privilege database user the third.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _INSTEAD = "Use clauses that read the graph, such as MATCH, OPTIONAL MATCH, WITH
 
 @dataclass(frozen=True)
 class AllowList:
-    """Procedures and functions, by their full names, that a read may call besides those built in and harmless.
+    """Procedures and functions, by their full names, that a read may call besides the harmless ones built in.
 
-    A name may end in ``*``, for all that begin so: ``apoc.text.*``.
+    A name may end in ``*`` and then stands for all names that begin so: ``apoc.text.*``.
     """
 
     procedures: frozenset[str] = frozenset()
@@ -68,7 +68,7 @@ class AllowList:
         return name in READ_PROCEDURES or _matches(name, self.procedures)
 
     def has_function(self, name: str) -> bool:
-        """Whether a read may call the function ``name``. Built-in names are known in any letter case.
+        """Whether a read may call the function ``name``. Built-in names match in any letter case.
 
         A name without a namespace is built in: the database lets no plugin define one.
         """
@@ -84,8 +84,8 @@ def _matches(name: str, patterns: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """What was decided on a statement: why it is refused, or None; what parameters may make endless, and
-    whether its text alone proves that it only reads.
+    """The decision on a statement: why it is refused, or None; which parameters may make it endless; and whether its text
+    alone proves that it only reads.
     """
 
     refusal: str | None
@@ -96,21 +96,21 @@ class _Verdict:
 class Guard:
     """Decides whether statements only read, and remembers what it decided.
 
-    A verdict is remembered by the statement's text, for one server, database and allow-list: those of this instance. It
-    stays true for as long as they do. What a statement does is fixed by its clauses and by the names that it calls,
-    which are its text; a new schema, index or statistic changes which of the reading operators fetch the data, and
-    turns no reading clause into a writing one. Parameters are values: they can name labels, properties, files, even
-    graphs (``USE graph.byName($name)``), and of these the text alone tells that they are refused, whatever the value.
-    A statement without CYPHER 5 or 25 is read in the language that the database has by default. If that is changed,
-    the look at the text holds, since it is the same for both languages, and both have the same words for clauses that
-    write, so a plan without writing operators in the one is no writing plan in the other; and READ access stays. So a
-    statement that was found to only read costs no second EXPLAIN.
+    A verdict is remembered by the statement's text, for the server, database and allow-list of this instance, and is
+    valid as long as they are. What a statement does is fixed by its clauses and the names that it calls, which are its
+    text. A new schema, index or statistic changes which reading operators fetch the data, but turns no reading clause
+    into a writing one. Parameters are values. They can name labels, properties, files, even graphs
+    (``USE graph.byName($name)``), but whether these are allowed depends on the text alone, whatever the value. A
+    statement without CYPHER 5 or 25 is read in the database's default language. If that changes, three things still
+    hold: the check of the text is the same for both languages; both have the same words for clauses that write, so a
+    plan without writing operators in one language does not write in the other; and READ access stays. So a statement
+    that was found to only read needs no second EXPLAIN.
 
-    What is kept is bounded: so many verdicts, each by a digest of its text, and none of a text that is too long.
+    The memory is limited: a fixed number of verdicts, each by a digest of its text; too long texts are not remembered.
     """
 
     def __init__(self, graph: Database, allowed: AllowList, *, longest: int) -> None:
-        """``longest`` is the most characters that a statement may have: planning is work that a caller can cause."""
+        """``longest`` is the most characters that a statement may have: callers cause the work of planning."""
         self._graph = graph
         self.allowed = allowed
         self._longest = longest
@@ -124,9 +124,9 @@ class Guard:
         deadline: Deadline,
         explanation: Explanation | None = None,
     ) -> None:
-        """Return if ``statement`` only reads the graph; it has not been run then, only planned, or not even that.
+        """Return if ``statement`` only reads the graph. It is not run, only planned, and sometimes not even planned.
 
-        ``explanation`` is that of this very statement, where the caller has it already.
+        ``explanation`` is the EXPLAIN of this very statement, if the caller has it already.
 
         Raises:
             NotReadOnly: It would do more; the text says what was refused and what to do instead.
@@ -145,8 +145,8 @@ class Guard:
         """How the database would run ``statement``, without running it.
 
         Raises:
-            NotReadOnly: It is too long, brings EXPLAIN or PROFILE of its own, or names a database that does not exist:
-                which ones exist is nobody's to find out.
+            NotReadOnly: It is too long, already has EXPLAIN or PROFILE, or names a database that does not exist: nobody
+                may find out which ones exist.
             StatementError, DeadlineExceeded, DatabaseUnavailable: as `Database.explain`.
         """
         refusal = self._refusal_of_length(statement) or execution_mode(tokenize(statement))

@@ -1,16 +1,16 @@
-r"""The lexical structure of a Cypher statement: enough to know which names it calls and which commands it gives.
+r"""The lexical structure of a Cypher statement: enough to know which names it calls and which commands it contains.
 
-Not a parser. It finds where comments, strings and quoted names begin and end, exactly as the database does, so that
-nothing that runs is taken for text and nothing that is text for something that runs. Where the database's own reading
-could differ, the statement is refused instead of guessed at.
+Not a parser. It finds where comments, strings and quoted names begin and end, exactly as the database does, so code is
+never taken for text, nor text for code. Where the database's own reading could differ, the statement is refused: this
+lexer does not guess.
 
 Sources: the lexers of Neo4j itself, ``Cypher25Lexer.g4`` and ``UnicodeEscapeReplacementReader`` in
 https://github.com/neo4j/neo4j, with which this one was compared token by token, and
 https://neo4j.com/docs/cypher-manual/current/syntax/parsing/ . What follows from them:
 
 * ``\uXXXX`` is decoded before anything else is read, in strings, names, comments and between them. The server's decoder
-  takes more than four hexadecimal digits for four hexadecimal digits: ``\u+027`` is a quote, and so is ``\u００27``.
-* A ``//`` comment ends at a carriage return, too. A ``/*`` that is not closed is no comment.
+  accepts more than the usual hexadecimal digits: ``\u+027`` is a quote, and so is ``\u００27``.
+* A ``//`` comment ends at a carriage return, too. A ``/*`` that is not closed is not a comment.
 * A ``$`` within a word is part of it in Cypher 5, and begins a parameter in Cypher 25.
 * Cypher 25 has strings with code in them: ``s'{ … }'`` computes what stands in the braces.
 """
@@ -44,18 +44,18 @@ class Token:
 
 
 _ESCAPE = re.compile(r"\\(?P<high>u[Dd][89ABab]..\\u[Dd][C-Fc-f]..)|\\u(?P<unit>.{0,4})|\\(?P<other>.)", re.DOTALL)
-"""What a backslash begins. A backslash that stands after a backslash begins nothing, so it is taken with that one."""
+"""What a backslash begins. A backslash after a backslash begins nothing, so the two are taken together."""
 
 _FOUR_DIGITS = re.compile(r"[0-9A-Fa-f]{4}")
 
 _MAY_BE_DIGITS = re.compile(r"u(?:[0-9A-Fa-f+\-]|[^\x00-\x7f]){4}")
-"""What a more lenient reader than this one could take for an escape."""
+"""What a more lenient reader could take for an escape."""
 
 _SHIFTS_BOUNDARIES = frozenset("'\"`\\/*\n\r{}().:;$") | frozenset(map(chr, range(0x20)))
 """Characters that must not be written as an escape: they could end a string or a comment, or join two tokens."""
 
 _LINE_ENDS = frozenset("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-"""Characters that some take for the end of a line, and so of a ``//`` comment, besides the line feed."""
+"""Characters that some readers take for the end of a line, and so of a ``//`` comment, besides the line feed."""
 
 _TOKEN = re.compile(
     r"""
@@ -80,17 +80,17 @@ _TEXT = {quote: re.compile(rf"(?:[^{quote}\\{{}}]|\\.)*", re.DOTALL) for quote i
 
 
 def tokenize(statement: str) -> list[Token]:
-    """The tokens of ``statement``, comments and white space left out. Takes time in proportion to its length.
+    """The tokens of ``statement``, without comments and white space. The time is proportional to the length.
 
-    Code inside an interpolated string counts like code elsewhere in braces.
+    Code inside an interpolated string counts like any other code in braces.
 
     Raises:
-        NotReadOnly: It holds something whose reading is not certain: an escape that stands for a quote or the like,
+        NotReadOnly: It holds something that cannot be read with certainty: an escape that stands for a quote or so,
             a quote or comment that does not end, a control character or unusual white space outside of a string.
     """
     text = _decode_escapes(statement)
     tokens: list[Token] = []
-    inside = [""]  # of what: of code, or of an interpolated string with this quote; the innermost last
+    inside = [""]  # code ("") or an interpolated string (its quote); the innermost is last
     position = 0
     while position < len(text):
         if inside[-1]:
@@ -144,8 +144,8 @@ def _read_interpolated(text: str, position: int, inside: list[str], tokens: list
 def _decode_escapes(statement: str) -> str:
     r"""``statement`` with ``\uXXXX`` decoded.
 
-    Raises `NotReadOnly` for an escape that could be read in another way, for one of a character that could end
-    something, and for half a character.
+    Raises `NotReadOnly` for an escape that can be read in two ways, for one of a character that could end something,
+    and for half a character.
     """
     text = _ESCAPE.sub(_decoded, statement)
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -171,7 +171,7 @@ def _decoded(match: re.Match[str]) -> str:
 
 
 def _require_no_second_reading(text: str, position: int) -> None:
-    r"""Refuse ``\\uXXXX`` if it would matter that some reader took its second backslash for that of an escape."""
+    r"""Refuse ``\\uXXXX`` if it matters whether a reader takes its second backslash for the start of an escape."""
     if _MAY_BE_DIGITS.match(text, position):
         digits = text[position + 1 : position + 5]
         if not _FOUR_DIGITS.fullmatch(digits):
@@ -224,7 +224,7 @@ def _dotted_name_before(tokens: list[Token], index: int) -> list[str]:
         if at == 0 or not tokens[at - 1].is_symbol("."):
             return parts[::-1]
         at -= 2
-    # A dot with no name before it: nothing valid looks so, and no list has a name like this.
+    # A dot without a name before it: no valid statement has one, and no list has such a name.
     return ["?", *parts[::-1]] if parts else parts
 
 

@@ -6,18 +6,18 @@ A key is ``n4m_`` + id + ``_`` + secret + checksum, all letters and digits::
         id, 10     secret, 43            checksum, 6
 
 The form follows GitHub's tokens
-(https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/): a prefix that nothing else has and a
-checksum, so that a scanner finds a leaked key by `KEY_PATTERN` and knows without asking anybody that it is one; and so
-that a truncated or mistyped key is told from a wrong one without a look at the ring. The checksum is CRC-32, which
-detects every error within 32 consecutive bits, so any wrong character or two that changed places; it is no secret and
-proves nothing.
+(https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/): a prefix that nothing else has, and a
+checksum. So a scanner finds a leaked key by `KEY_PATTERN` and can be sure, without asking anybody, that it is one; and
+a truncated or mistyped key is told from a wrong one without a look at the ring. The checksum is CRC-32, which detects
+every error within 32 consecutive bits, so any wrong character or two that changed places. It is not secret and proves
+nothing.
 
-Only a hash is kept, plain SHA-256. Slow, salted hashes (Argon2, PBKDF2) make it dear to try the passwords that people
-think of; here the secret is 43 random characters, 256 bits, and nobody tries those. So does NIST have it for look-up
-secrets, the nearest that it knows to a key: those of at least 112 bits are hashed with an approved one-way function,
-salt and key derivation are for those with fewer (SP 800-63B, section 5.1.2.2,
-https://pages.nist.gov/800-63-3/sp800-63b.html ). The hash is over the whole key, id included, so that
-``printf %s KEY | sha256sum`` tells which entry a key that was found somewhere belongs to.
+Only a plain SHA-256 hash is stored. Slow, salted hashes (Argon2, PBKDF2) make it expensive to guess the passwords that
+people invent; here the secret is 43 random characters, 256 bits, which nobody can guess. NIST says the same about
+look-up secrets, the closest thing to a key in its guideline: those of at least 112 bits are hashed with an approved
+one-way function; salt and key derivation are for those with fewer (SP 800-63B, section 5.1.2.2,
+https://pages.nist.gov/800-63-3/sp800-63b.html ). The hash covers the whole key, id included, so
+``printf %s KEY | sha256sum`` tells to which entry a found key belongs.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ _SECRET_LENGTH = 43  # 62 ** 43 > 2 ** 256
 _CHECKSUM_LENGTH = 6  # 62 ** 6 > 2 ** 32
 
 KEY_PATTERN = rf"{KEY_PREFIX}[0-9A-Za-z]{{{ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH + _CHECKSUM_LENGTH}}}"
-"""The regular expression of a key, for secret scanners: it needs no more than what all their dialects have."""
+"""The regular expression of a key, for secret scanners: it uses only what all their dialects support."""
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 _NO_SUCH_HASH = HASH_PREFIX + "0" * 64
-"""What a key with an unknown id is compared with, so that it is refused after the same work as one with a known id."""
+"""A key with an unknown id is compared with this, so that refusing it takes as long as refusing a known id."""
 
 Reason = Literal["valid", "malformed", "unknown", "wrong secret", "expired", "revoked"]
 
@@ -75,7 +75,7 @@ class KeyRingUnavailable(IssuerUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just made: its text, which exists nowhere else, and what the ring keeps of it."""
+    """A new key: its text, which exists nowhere else, and what the ring stores of it."""
 
     id: str
     text: SecretStr
@@ -98,7 +98,7 @@ def key_id(key: str) -> str | None:
 
 
 def hash_of(key: str) -> str:
-    """What the ring keeps of ``key``."""
+    """What the ring stores of ``key``."""
     return HASH_PREFIX + hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -116,7 +116,7 @@ def _checksum(body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a key: the principal that it proves, or None. ``reason`` is for the log, never for the caller."""
+    """The outcome for a key: the principal that it proves, or None. ``reason`` is for the log, never for the caller."""
 
     principal: Principal | None
     reason: Reason
@@ -126,12 +126,12 @@ class Verdict:
 class ApiKeyVerifier:
     """Checks keys against the ring that ``load`` fetches, which is remembered for ``ttl`` seconds.
 
-    So a key that was revoked is refused ``ttl`` seconds later at the latest, and one that expires at once. If the ring
-    cannot be had, the last one is good until it is ``max_stale`` seconds old; then no key is accepted. A failed fetch
-    is not repeated for ``retry_after`` seconds, whoever calls meanwhile: no caller can drive the secret store.
+    A revoked key is refused at most ``ttl`` seconds later, and an expired one at once. If the ring cannot be fetched,
+    the last one is used until it is ``max_stale`` seconds old; after that, no key is accepted. A failed fetch is not
+    repeated for ``retry_after`` seconds, whoever calls: no caller can flood the secret store.
 
-    ``clock`` is the time of day, for the age of the ring, too: the monotonic clock stands still in a function that its
-    platform has frozen. A clock that was set back makes the ring old.
+    ``clock`` is the time of day, also for the age of the ring: the monotonic clock stands still in a function that its
+    platform has frozen. If the clock is set back, the ring counts as old.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class ApiKeyVerifier:
         """The principal that ``key`` proves, or None; the log says why not.
 
         Raises:
-            KeyRingUnavailable: No ring can be had that is not too old.
+            KeyRingUnavailable: The ring cannot be fetched, and the remembered one is too old.
         """
         return (await self.check(key)).principal
 
@@ -198,7 +198,7 @@ class ApiKeyVerifier:
         )
 
     async def _current(self) -> Mapping[str, ApiKey]:
-        """The keys of a ring that is fresh; of one that is a little stale if no fresh one can be loaded."""
+        """The keys of a fresh ring; of a slightly stale one if no fresh one can be fetched."""
         try:
             return await self._ring.get()
         except KeyRingError:

@@ -28,7 +28,7 @@ _CREDENTIAL = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 Prove = Callable[[Request], Awaitable[Principal]]
-"""Who calls, by what a request carries; raises a `core.errors.Refusal` where that proves nobody."""
+"""Finds who calls by what a request carries; raises a `core.errors.Refusal` if that proves nobody."""
 
 
 class KeyVerifier(Protocol):
@@ -60,7 +60,7 @@ class BearerDoor:
         return await self.answer(request, self.prove)
 
     async def answer(self, request: Request, prove: Prove) -> Principal | Response:
-        """As `authenticate`, where a platform has ways of its own to carry a proof: ``prove`` knows them."""
+        """As `authenticate`, for a platform with ways of its own to carry a proof: ``prove`` knows them."""
         if self._metadata is not None and self._metadata.is_at(request.path):
             return self._answer_metadata(self._metadata, request)
         try:
@@ -74,15 +74,15 @@ class BearerDoor:
         except IssuerUnavailable as refusal:
             logger.warning("request %s was refused with 503: %s", request.request_id, refusal)
             reason = str(refusal).rstrip(".")
-            response = plain(503, f"Who calls cannot be proved now: {reason}. Try again in a few seconds.")
+            response = plain(503, f"The caller's identity cannot be checked now: {reason}. Try again in a few seconds.")
             response.headers["retry-after"] = str(max(1, math.ceil(refusal.retry_after)))
             return response
 
     async def prove(self, request: Request) -> Principal:
-        """Whom the one credential that ``request`` carries proves.
+        """The principal that the one credential in ``request`` proves.
 
         Raises:
-            Unauthenticated, Forbidden, IssuerUnavailable: It carries none, or several, or one that does not do.
+            Unauthenticated, Forbidden, IssuerUnavailable: It carries none, or several, or one that is not accepted.
         """
         credential = credential_of(request)
         if credential is None:
@@ -97,8 +97,8 @@ class BearerDoor:
         return await self._verifier.verify(credential)
 
     def _unauthenticated(self, request: Request, reason: str) -> Response:
-        """RFC 6750 section 3.1: a caller that presented nothing is told where to go, and of no error."""
-        response = plain(401, f"Who calls is not proved: {reason or 'the request carries no credential'}.")
+        """RFC 6750 section 3.1: a caller that presented nothing learns where to get a token, but no error code."""
+        response = plain(401, f"The caller's identity is not proved: {reason or 'the request carries no credential'}.")
         response.headers["www-authenticate"] = challenge(
             error="invalid_token" if reason else None,
             error_description=reason or None,
@@ -136,7 +136,7 @@ def credential_of(request: Request) -> str | None:
     presented = [(name, value) for name, value in request.headers if name in ("authorization", "x-api-key")]
     if not presented:
         return None
-    # RFC 6750 section 2: one method a request. With two, which of them counts would be anybody's guess.
+    # RFC 6750 section 2: one method per request. With two, nobody could say which one counts.
     if len(presented) > 1:
         raise Unauthenticated("the request carries more than one credential")
     name, value = presented[0]
@@ -146,5 +146,5 @@ def credential_of(request: Request) -> str | None:
             raise Unauthenticated("the credential is not a bearer token")
     value = value.strip(" ")
     if not _CREDENTIAL.fullmatch(value):
-        raise Unauthenticated("the credential is not of the form of a token or key")
+        raise Unauthenticated("the credential does not look like a token or key")
     return value

@@ -1,7 +1,7 @@
-"""Where each platform writes in its tokens who calls: the client, the stable id, the roles, machine or person.
+"""Where the tokens of each platform say who calls: the client, the stable id, the roles, machine or person.
 
-A claim is read only after the token's signature was verified. What a platform's tokens never lack is demanded, so that
-a token made for another purpose, an ID token above all, does not pass for an access token.
+A claim is read only after the token's signature was verified. Claims that a platform's tokens always have are required,
+so that a token made for another purpose, an ID token above all, does not pass for an access token.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TokenCaller:
 
 
 def caller_of(platform: str, claims: Claims) -> TokenCaller:
-    """Who ``claims`` are of, read as tokens of ``platform`` are.
+    """The caller whom ``claims`` describe, read as claims of a token of ``platform``.
 
     Raises:
         Unauthenticated: A claim that such a token always has is missing, or has another form.
@@ -71,7 +71,7 @@ def _entra(claims: Claims) -> TokenCaller:
 def _cognito(claims: Claims) -> TokenCaller:
     """Amazon Cognito's access tokens.
 
-    Those of the client-credentials grant have no ``aud``: what they are for stands in their scopes, which begin with
+    Those of the client-credentials grant have no ``aud``: their scopes say what they are for, and begin with
     the identifier of the resource server, and the client itself counts too, as it does for API Gateway's authorizers.
     Source: the page "Understanding the access token" of Amazon Cognito's developer guide.
     """
@@ -95,7 +95,7 @@ def _cognito(claims: Claims) -> TokenCaller:
 
 
 def _databricks(claims: Claims) -> TokenCaller:
-    """A workspace's, or an account's, own tokens: the subject of a service principal's is its application id.
+    """Tokens of a workspace, or of an account: for a service principal, the subject is its application id.
 
     Source: https://docs.databricks.com/aws/en/dev-tools/auth/oauth-m2m .
     """
@@ -137,15 +137,15 @@ _READERS: dict[str, Callable[[Claims], TokenCaller]] = {
 
 
 def _text(claims: Claims, name: str) -> str:
-    """The claim ``name``, an identifier: printable, since it stands in logs and is compared with the policy's words."""
+    """The claim ``name``, an identifier: printable, since it appears in logs and the policy compares it."""
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 512 or not value.isprintable():
-        raise Unauthenticated(f"the token lacks the claim {name}, or it has another form than it should")
+        raise Unauthenticated(f"the token lacks the claim {name}, or the claim is malformed")
     return value
 
 
 def _label(claims: Claims, *names: str) -> str:
-    """The first of the claims ``names`` that there is, fit to be shown; it decides nothing."""
+    """The first of the claims ``names`` that exists and is printable; for people only, it decides nothing."""
     value = next((claims[name] for name in names if isinstance(claims.get(name), str)), "")
     return "".join(character if character.isprintable() else " " for character in value)[:200]
 
@@ -155,7 +155,7 @@ def _words(claims: Claims, name: str) -> frozenset[str]:
     value = claims.get(name, [])
     words = value.split(" ") if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) and word.isprintable() for word in words):
-        raise Unauthenticated(f"the token's claim {name} has another form than it should")
+        raise Unauthenticated(f"the token's claim {name} is malformed")
     return frozenset(word for word in words if word)
 
 
@@ -164,5 +164,5 @@ def _audiences(claims: Claims) -> frozenset[str]:
     value = claims.get("aud", [])
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(audience, str) for audience in listed):
-        raise Unauthenticated("the token's claim aud has another form than it should")
+        raise Unauthenticated("the token's claim aud is malformed")
     return frozenset(listed)

@@ -1,4 +1,4 @@
-"""The issuers whose tokens are accepted: a small TOML text, in which every issuer says what its tokens must be.
+"""The issuers whose tokens are accepted: a small TOML text that says for each issuer what its tokens must be.
 
 ::
 
@@ -9,11 +9,11 @@
     audience = ["api://neo4j", "6f9619ff-8b86-d011-b42d-00c04fc964ff"]
     jwks_uri = "https://…"                       # where the keys are; left out, the issuer's own metadata tells
     clients = ["7c9e6679-…"]                     # the applications that may call; left out, all that get a token
-    roles = ["Graph.Read"]                       # one of these roles or scopes is needed; left out, none
+    roles = ["Graph.Read"]                       # one of these roles or scopes is required; left out, none
     tenant = "TENANT"                            # what the tenant of the caller must be; left out, any
     app_only = true                              # refuse tokens that were issued for a user; the default
     scopes = ["api://neo4j/.default"]            # what clients should ask for; left out, what is usual
-    leeway = 30                                  # seconds that clocks may differ, 60 at the most
+    leeway = 30                                  # seconds that clocks may differ, at most 60
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _Urls = Annotated[tuple[_Url, ...], BeforeValidator(_frozen), Field(min_length=1
 
 
 class TrustedIssuer(BaseModel):
-    """One ``[[issuer]]``: whose tokens, and which of them."""
+    """One ``[[issuer]]``: an issuer, and which of its tokens are accepted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -88,14 +88,14 @@ class TrustedIssuer(BaseModel):
     @field_validator("scopes")
     @classmethod
     def _one_word_each(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        # RFC 6749 section 3.3: what a scope may be made of.
+        # RFC 6749 section 3.3: which characters a scope may have.
         if value and not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) for scope in value):
-            raise ValueError('a scope has neither spaces nor " nor \\')
+            raise ValueError('a scope must not contain spaces, " or \\')
         return value
 
     @property
     def asked_scopes(self) -> tuple[str, ...]:
-        """What a client has to ask the issuer for, to get a token that is accepted here.
+        """The scopes that a client must request from the issuer, to get a token that is accepted here.
 
         Entra issues application tokens for ``RESOURCE/.default`` only, and puts the application's roles into them:
         https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow .
@@ -111,26 +111,26 @@ class TrustedIssuer(BaseModel):
 
 
 def read_issuers(setting: str, *, source: str) -> tuple[TrustedIssuer, ...]:
-    """The issuers that a setting lists as text, or in the file that it names.
+    """The issuers in a setting: a text that lists them, or the path of a file that does.
 
     Raises:
-        IssuerError: as `parse_issuers`; or there is no such file, or it cannot be read.
+        IssuerError: as `parse_issuers`; or the file does not exist or cannot be read.
     """
     text, where = text_of(setting, source=source, what="file of issuers", error=IssuerError)
     return parse_issuers(text, source=where)
 
 
 def parse_issuers(text: str, *, source: str) -> tuple[TrustedIssuer, ...]:
-    """The issuers that ``text`` lists; ``source`` is what errors call it, a file's name or a setting's.
+    """The issuers that ``text`` lists; ``source`` names it in errors: a file's or a setting's name.
 
     Raises:
-        IssuerError: It does not parse, lists none, or an issuer says what cannot be; the text gives source, line and
+        IssuerError: It does not parse, lists none, or an entry is invalid; the text gives source, line and
             reason.
     """
     tables = TomlTables(text, table="issuer", source=source, what="A list of issuers", error=IssuerError)
     issuers = tables.read(TrustedIssuer)
     if not issuers:
         raise tables.problem(1, "there is no [[issuer]] in it, so no token could ever be accepted")
-    # A token names its issuer and nothing else of what is configured here: each name must lead to one place.
+    # A token names its issuer and nothing else that is configured here: each issuer's URL may occur only once.
     tables.must_differ("issuer", [list(dict.fromkeys(issuer.issuer)) for issuer in issuers])
     return tuple(issuers)

@@ -7,8 +7,8 @@
      "expires": "2027-02-21T09:00:00Z", "revoked": null, "roles": ["graph-reader"], "tenant": "contoso"}
     ]}
 
-It is a secret of its own beside the database credential: who can change it decides who may call, so that it must be
-kept from being written by others; who only reads it learns names, no key.
+It is a secret of its own, apart from the database credential. Whoever can change it decides who may call, so others
+must not be able to write it. Whoever can only read it learns names, but no key.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 ]
 
 KEY_PREFIX = "n4m_"
-"""What an API key begins with, and no token does."""
+"""The start of every API key, and of no token."""
 
 ID_LENGTH = 10
 
 HASH_PREFIX = "sha256:"
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@:/-]{0,63}$"
-"""Names of principals: what needs no quoting in a policy, a log line or a shell, and is no pattern itself."""
+"""Names of principals: they need no quoting in a policy, a log line or a shell, and contain no wildcard."""
 
 LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@:/-]{0,127}$"
 """Roles and tenants."""
@@ -59,7 +59,7 @@ class KeyRingError(Neo4jM2mError):
 
 
 class ApiKey(BaseModel):
-    """One key as it stands in the ring. ``name`` is the principal's: several keys may prove the same one."""
+    """One key as it is stored in the ring. ``name`` is the principal's: several keys may prove the same one."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -73,7 +73,7 @@ class ApiKey(BaseModel):
     tenant: Annotated[str, StringConstraints(pattern=rf"{LABEL_PATTERN}|^$")] = ""
 
     def state(self, now: float) -> KeyState:
-        """Whether the key is good at ``now``, in seconds since the epoch. What is revoked stays so, expired or not."""
+        """Whether the key is good at ``now``, in seconds since the epoch. Revoked comes before expired."""
         if self.revoked is not None:
             return "revoked"
         if self.expires is not None and now >= self.expires.timestamp():
@@ -90,10 +90,10 @@ class KeyRing(BaseModel):
 
 
 def parse_key_ring(text: str, source: str) -> KeyRing:
-    """The key ring that ``text`` states; ``source`` is what errors call it, a file's or a secret's name.
+    """The key ring that ``text`` states; ``source`` names it in errors: a file's or a secret's name.
 
     Raises:
-        KeyRingError: It is not what a key ring is; the text names source and entry.
+        KeyRingError: The text is not a key ring; the error names source and entry.
     """
     try:
         ring = KeyRing.model_validate_json(text)
@@ -108,7 +108,7 @@ def parse_key_ring(text: str, source: str) -> KeyRing:
 
 
 def render_key_ring(ring: KeyRing) -> str:
-    """``ring`` as text, a key a line, so that a difference between two versions can be read."""
+    """``ring`` as text, one key per line, so that two versions can be compared."""
     lines = (json.dumps({field: _plain(value) for field, value in key}) for key in ring.keys)
     return '{"keys": [\n' + ",\n".join(lines) + "\n]}\n"
 
@@ -124,7 +124,7 @@ def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where, message = first["loc"], first["msg"]
     if first["type"] == "json_invalid":
-        return f"this is no JSON text: {message.removeprefix('Invalid JSON: ')}."
+        return f"this is not valid JSON: {message.removeprefix('Invalid JSON: ')}."
     if len(where) < 2 or not isinstance(where[1], int):
         return 'a key ring is one JSON object {"keys": [...]} and nothing else.'
     entry = f"key {where[1] + 1}"
@@ -137,5 +137,5 @@ def _reason(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{entry}: it has no {field}."
     if first["type"] == "string_pattern_mismatch":
-        return f"{entry}: {field} does not have the form that it must have."
+        return f"{entry}: {field} is malformed."
     return f"{entry}: {field}: {message}."

@@ -1,4 +1,4 @@
-"""The public keys of an issuer: fetched when first needed, kept, and fetched again as little as safety allows.
+"""The public keys of an issuer: fetched when first needed, kept, and fetched again as seldom as safety allows.
 
 Sources: RFC 7517 (JWK sets), RFC 8414 and OpenID Connect Discovery 1.0 (where they are).
 """
@@ -26,19 +26,19 @@ __all__ = ["FRESH_SECONDS", "Key", "KeySet", "metadata_urls", "parse_keys"]
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 600.0
-"""How long keys are used without asking again: so long does a key that its issuer withdrew go on to be accepted."""
+"""Seconds for which keys are used without asking again. A key that its issuer withdrew is accepted for that long."""
 
 STALE_SECONDS = 86_400.0
-"""How long keys are used while their issuer cannot be reached."""
+"""Seconds for which keys are used while their issuer cannot be reached."""
 
 UNKNOWN_KEY_SECONDS = 30.0
-"""How often unknown key ids, which anybody can make up, may cause a fetch. A rotated key is known within this time."""
+"""Seconds in which unknown key ids, which anybody can make up, cause at most one fetch. A rotated key waits so long."""
 
 RETRY_SECONDS = 5.0
-"""How soon after a failure the keys are asked for again, where there are none at all."""
+"""Seconds after a failure until the keys are asked for again, if there are no keys at all."""
 
 _REFRESH_SECONDS = 5.0
-"""How long metadata and keys together may take to arrive."""
+"""Seconds that metadata and keys together may take to arrive."""
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _EC = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
@@ -55,10 +55,10 @@ class Key:
 
 
 def parse_keys(document: bytes) -> tuple[Key, ...]:
-    """The keys of a JWK set that can verify signatures; any other is passed over (RFC 7517 section 5).
+    """The keys of a JWK set that can verify signatures; others are skipped (RFC 7517 section 5).
 
     Raises:
-        ValueError: It is no JWK set, or holds no such key.
+        ValueError: It is not a JWK set, or holds no such key.
     """
     try:
         listed = json.loads(document)["keys"]
@@ -68,7 +68,7 @@ def parse_keys(document: bytes) -> tuple[Key, ...]:
         raise ValueError("the answer is not a set of keys")  # noqa: TRY004 - what is wrong is the document
     keys = tuple(key for entry in listed[:_KEYS_LIMIT] if isinstance(entry, dict) and (key := _key(entry)) is not None)
     if not keys:
-        raise ValueError("there is no key in it that could be used")
+        raise ValueError("it has no usable key")
     return keys
 
 
@@ -77,7 +77,7 @@ def _key(entry: dict[str, Any]) -> Key | None:
     from jwt.exceptions import PyJWTError
 
     kid, declared, operations = entry.get("kid"), entry.get("alg"), entry.get("key_ops", ["verify"])
-    # RFC 7517 sections 4.2 to 4.4: what the key says it is for binds. One that shows its private part is nobody's.
+    # RFC 7517 sections 4.2 to 4.4: the declared use of a key is binding. A key with its private part is public to all.
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     if "d" in entry or not isinstance(kid, str | None):
@@ -116,8 +116,8 @@ def metadata_urls(issuer: str) -> tuple[str, ...]:
 class KeySet:
     """The keys of ``issuer``, at ``jwks_uri`` or, if that is None, where the issuer's metadata says.
 
-    However many calls need keys at once, one fetch is under way at the most, and it goes on when the call that began it
-    is gone. It belongs to the event loop that it was begun on; another loop begins its own.
+    However many calls need keys at once, at most one fetch runs. It continues even if the call that began it ends. It
+    belongs to the event loop that it was begun on; another loop begins its own.
     """
 
     def __init__(
@@ -133,10 +133,10 @@ class KeySet:
         self._flight: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None) -> tuple[Key, ...]:
-        """The keys that ``kid`` names, mostly one; none if it is unknown. Without a ``kid``, the only key there is.
+        """The keys that ``kid`` names, usually one; empty if it is unknown. Without a ``kid``, the only key.
 
         Raises:
-            IssuerUnavailable: There are no keys, and none can be had now.
+            IssuerUnavailable: There are no keys, and they cannot be fetched now.
         """
         refreshed = False
         if not self._within(FRESH_SECONDS, self._fetched):
@@ -145,14 +145,14 @@ class KeySet:
                 await self._refresh()
                 refreshed = True
         if not self._within(STALE_SECONDS, self._fetched):
-            raise IssuerUnavailable("the keys of the token's issuer cannot be had at the moment")
+            raise IssuerUnavailable("the keys of the token's issuer cannot be fetched at the moment")
         if kid is None:
             return self._keys if len(self._keys) == 1 else ()
         keys = self._named(kid)
         if keys or refreshed:
             return keys
-        # The window counts from the last time that an unknown key asked, not from the last fetch: a key that was
-        # rotated right after an ordinary fetch is known at its first use.
+        # The window counts from the last request with an unknown key, not from the last fetch: so a key that was
+        # rotated right after an ordinary fetch is found at its first use.
         if self._in_flight():
             await self._refresh()
         elif not self._within(UNKNOWN_KEY_SECONDS, self._asked):
@@ -164,7 +164,7 @@ class KeySet:
         return tuple(key for key in self._keys if key.kid == kid)
 
     def _within(self, seconds: float, since: float) -> bool:
-        # Wall-clock time goes on while a function is frozen; should it be set back, nothing counts as recent.
+        # Wall-clock time goes on while a function is frozen; if it is set back, nothing counts as recent.
         return 0 <= self._clock() - since < seconds
 
     def _in_flight(self) -> bool:
@@ -178,7 +178,7 @@ class KeySet:
         await asyncio.shield(self._flight)
 
     async def _load(self) -> None:
-        """Fetch the keys, and the metadata if need be. What fails is noted, not raised: the keys at hand stay."""
+        """Fetch the keys, and the metadata if necessary. A failure is logged, not raised: the old keys stay."""
         try:
             async with asyncio.timeout(_REFRESH_SECONDS):
                 self._keys = await self._fetch_keys()
@@ -203,7 +203,7 @@ class KeySet:
                 reasons.append(str(error))
             else:
                 return self._jwks_uri_in(document)
-        raise FetchFailed(f"its metadata cannot be had: {reasons[-1]}")
+        raise FetchFailed(f"its metadata cannot be fetched: {reasons[-1]}")
 
     def _jwks_uri_in(self, document: bytes) -> str:
         """Where the metadata says the keys are.
@@ -222,5 +222,5 @@ class KeySet:
         secure = parts is not None and parts.scheme == "https" and bool(parts.hostname)
         local = parts is not None and parts.scheme == "http" == ours.scheme and is_loopback(parts.hostname or "")
         if not isinstance(uri, str) or not (secure or local):
-            raise ValueError("its metadata names no place for its keys that is safe to ask")
+            raise ValueError("its metadata has no safe URL for its keys")
         return uri

@@ -10,7 +10,7 @@ __all__ = ["LOCAL_PRINCIPAL", "Identity", "Principal", "PrincipalKind"]
 PrincipalKind = Literal[
     "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "forwarded", "local"
 ]
-"""``forwarded`` is a caller whom nothing proves but a name that the platform's proxy wrote into a header."""
+"""``forwarded`` is a caller who is only named in a header of the platform's proxy; nothing proves it."""
 
 
 Identity = tuple[str, str, str, str, str]
@@ -21,10 +21,10 @@ Identity = tuple[str, str, str, str, str]
 class Principal:
     """Who calls.
 
-    ``id`` is the platform's stable identifier (an object id, an ARN, an application id), the thing that policies and
-    audit lines rest on; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and
-    scopes alike. ``proved_by`` says how the identity was proved, ``issuer`` whose word that was: the same id of another
-    issuer is another principal.
+    ``id`` is the platform's stable identifier (an object id, an ARN, an application id), which policies and audit lines
+    use; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and scopes alike.
+    ``proved_by`` says how the identity was proved, and ``issuer`` who vouches for it: the same id from another issuer is
+    another principal.
     """
 
     platform: str
@@ -43,4 +43,4 @@ class Principal:
 
 
 LOCAL_PRINCIPAL = Principal(platform="local", kind="local", id="local", name="this machine", proved_by="loopback")
-"""The fixed caller of ``serve``: whoever can reach the loopback interface or the process's own stdin. It reads."""
+"""The fixed caller of ``serve``, treated as the local user, read-only: whoever reaches loopback or stdin."""

@@ -1,4 +1,4 @@
-"""What a client that has no token is told: where to get one.
+"""Tells a client without a token where to get one.
 
 Sources: RFC 9728 (protected resource metadata), RFC 6750 section 3 (``WWW-Authenticate``).
 """
@@ -26,7 +26,7 @@ _HOST = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-F
 def challenge(**parameters: str | None) -> str:
     """The value of ``WWW-Authenticate`` for a bearer token, with the given parameters in their order.
 
-    A value can end neither its quotes nor the header: a character that RFC 6750 section 3 does not allow becomes ``?``.
+    No value can end its quotes or the header: a character that RFC 6750 section 3 does not allow becomes ``?``.
     """
     pairs = [f'{name}="{_NOT_QUOTABLE.sub("?", value)}"' for name, value in parameters.items() if value is not None]
     return f"Bearer {', '.join(pairs)}" if pairs else "Bearer"
@@ -35,9 +35,9 @@ def challenge(**parameters: str | None) -> str:
 class ResourceMetadata:
     """The metadata document of this server, for the tokens of ``issuers``.
 
-    ``resource`` is the URL at which clients know the MCP endpoint. Left out, it is taken from the host that a request
-    is addressed to, which holds where no proxy changes it; a client that compares it with the URL that it called, as it
-    must (RFC 9728 section 3.3), finds a wrong one out.
+    ``resource`` is the URL at which clients know the MCP endpoint. If it is left out, the host in the request is used,
+    which is right if no proxy changes it. A client compares it with the URL that it called, as it must (RFC 9728
+    section 3.3), and so notices a wrong one.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ResourceMetadata:
         self._resource = resource
         self._name = name
         self._servers = list(dict.fromkeys(url for issuer in issuers for url in issuer.issuer))
-        # A client asks its issuer for every scope it is told of, and an issuer refuses those of another.
+        # A client asks its issuer for every scope listed here, and an issuer refuses another issuer's scopes.
         asked = {issuer.asked_scopes for issuer in issuers}
         self.scopes: tuple[str, ...] = asked.pop() if len(asked) == 1 else ()
         path = urlsplit(resource).path if resource else MCP_PATH

@@ -42,10 +42,10 @@ class _Accepted:
 
 
 class TokenVerifier:
-    """Verifies tokens of ``issuers``, each by what is configured for it and by nothing that the token brings along.
+    """Verifies tokens of ``issuers``, each by its issuer's configuration and by nothing that the token itself brings.
 
-    A token that was accepted is remembered by its SHA-256, until it expires or the issuer's keys would be asked for
-    again, whichever comes first.
+    An accepted token is remembered by its SHA-256, until it expires or the issuer's keys are due to be fetched again,
+    whichever comes first.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class TokenVerifier:
                 self._accepted[name] = _Accepted(issuer, keys)
 
     async def verify(self, token: str) -> Principal:
-        """Whom ``token`` proves the caller to be.
+        """The principal that ``token`` proves.
 
         Raises:
             Unauthenticated: It proves nothing.
-            Forbidden: It is genuine, and lacks the role or scope that its issuer's callers need.
-            IssuerUnavailable: The issuer's keys cannot be had.
+            Forbidden: It is genuine, but lacks the role or scope that callers of its issuer need.
+            IssuerUnavailable: The issuer's keys cannot be fetched.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered.get(digest)
@@ -117,7 +117,7 @@ def _verify_signature(token: str, unverified: UnverifiedToken, keys: tuple[Key, 
 
 @functools.cache
 def _signatures(algorithm: str) -> PyJWS:
-    """What verifies signatures of ``algorithm``, and knows no other."""
+    """A verifier for signatures of ``algorithm`` only."""
     from jwt import PyJWS
 
     return PyJWS(algorithms=[algorithm])
@@ -126,7 +126,7 @@ def _signatures(algorithm: str) -> PyJWS:
 def _checked_times(claims: dict[str, Any], now: float, leeway: int) -> float:
     """Until when the token is valid, the leeway included.
 
-    Source: RFC 7519 sections 4.1.4 to 4.1.6; an expiry is demanded here (RFC 9068 section 2.2).
+    Source: RFC 7519 sections 4.1.4 to 4.1.6; an expiry is required here (RFC 9068 section 2.2).
     """
     times = {name: _time(claims, name) for name in ("exp", "nbf", "iat") if name in claims}
     if "exp" not in times:
@@ -150,7 +150,7 @@ def _time(claims: dict[str, Any], name: str) -> float:
 
 
 def _admit(caller: TokenCaller, issuer: TrustedIssuer) -> None:
-    """Refuse whom ``issuer``'s configuration does not let in."""
+    """Refuse callers whom the configuration of ``issuer`` does not admit."""
     if not caller.audiences & set(issuer.audience):
         raise Unauthenticated("the token was issued for another audience than this server")
     if issuer.tenant is not None and caller.tenant != issuer.tenant:
@@ -158,6 +158,6 @@ def _admit(caller: TokenCaller, issuer: TrustedIssuer) -> None:
     if issuer.clients is not None and caller.client not in issuer.clients:
         raise Unauthenticated("the token's client is not one that is accepted here")
     if issuer.app_only and caller.kind == "user_on_behalf":
-        raise Unauthenticated("the token acts for a user, or does not say that it does not; applications only")
+        raise Unauthenticated("the token acts for a user, or does not say; only applications are accepted")
     if issuer.roles is not None and not caller.roles & set(issuer.roles):
         raise Forbidden("The token has none of the roles or scopes that are needed here.", issuer.asked_scopes)

@@ -1,6 +1,6 @@
 """The schema of a graph as its database user sees it, remembered for a while.
 
-`core.schema.reading` reads it, `core.schema.view` picks from it what one caller asks for.
+`core.schema.reading` reads it, `core.schema.view` selects from it what one caller asks for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Reading:
 class SchemaCache:
     """The schema as one database user sees it in one database, kept for ``ttl`` seconds.
 
-    Several calls that find it stale share one reading of it. A reading belongs to the call that began it: if that call
+    Calls that find it stale share one reading. A reading belongs to the call that began it: if that call
     fails, is cancelled or runs out of time, the next one in the queue reads, with its own time.
     """
 
@@ -45,11 +45,11 @@ class SchemaCache:
         )
 
     async def get(self, *, refresh: bool, deadline: Deadline, samples: bool = False) -> dict[str, Any]:
-        """The schema as `read_schema` answers it, no older than the time limit. Not to be changed.
+        """The schema as `read_schema` answers it, no older than ``ttl``. Do not change it.
 
-        ``refresh`` wants one whose reading began after this call; ``samples`` one that has values of properties, which
-        who only looks something up may be given unasked. A reading that a short deadline left incomplete goes to its
-        caller and is not kept.
+        ``refresh`` asks for one whose reading began after this call, ``samples`` for one with values of properties.
+        Without ``samples`` the schema may have such values, too. A reading that a short deadline left incomplete goes
+        to its caller and is not kept.
 
         Raises: as `Database.read`, and `DeadlineExceeded` if another call's reading lasts too long.
         """

@@ -21,15 +21,15 @@ _CONFIGURED = {
     "vector.similarity_function": "similarity",
     "fulltext.analyzer": "analyzer",
 }
-"""What an index is configured with and its entry tells: https://neo4j.com/docs/cypher-manual/current/indexes/ ."""
+"""The settings of an index that its entry shows: https://neo4j.com/docs/cypher-manual/current/indexes/ ."""
 
 
 @dataclass(slots=True)
 class PropertiesFound:
-    """The properties of all labels, or of all types, that a reading has come upon."""
+    """The properties that a reading found, of all labels or of all types."""
 
     MOST: ClassVar[int] = 10
-    """Different values that a property may have for them to be shown."""
+    """A property's values are shown if it has at most so many different ones."""
 
     LONGEST: ClassVar[int] = 50
     """Characters that such a value may have."""
@@ -38,7 +38,7 @@ class PropertiesFound:
     _properties: dict[str | None, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[list[Any]]) -> None:
-        """Take rows of token, key, types, present, values; those of one token all at once."""
+        """Take rows of token, key, types, present, values; all rows of one token at once."""
         rows = sorted(rows, key=lambda row: (row[1] is not None, row[1] or ""))
         for token, key, types, present, values in rows:
             if key is None:
@@ -88,21 +88,21 @@ class PatternsFound:
         self._patterns[pattern] = self._patterns.get(pattern, 0) + count
 
     def count_end(self, start: str | None, end: str | None, count: int) -> None:
-        """Take that ``count`` of them lead from the label ``start``, or else to the label ``end``."""
+        """Note that ``count`` relationships start at the label ``start``, or else end at the label ``end``."""
         if start is not None:
             self._starts[start] = count
         elif end is not None:
             self._ends[end] = count
 
     def conclude(self, total: int) -> bool:
-        """Whether the counts of the ends alone tell the pattern exactly: each end has one label, on all ``total``."""
+        """Whether the counts of the ends alone give the exact pattern: each end has one label, on all ``total``."""
         if list(self._starts.values()) == list(self._ends.values()) == [total]:
             self.add(list(self._starts), list(self._ends), total)
             self.exact = True
         return self.exact
 
     def unseen(self) -> Iterator[tuple[str, str]]:
-        """Labels that are counted at an end (``start`` or ``end``), and that no pattern found so far has there."""
+        """Labels that are counted at an end (``start`` or ``end``), but are in no pattern found so far."""
         for position, (name, counts) in enumerate((("start", self._starts), ("end", self._ends))):
             for label in sorted(counts, key=lambda label: counts[label]):
                 if not any(label in pattern[position] for pattern in self._patterns):
@@ -126,7 +126,7 @@ class PatternsFound:
 
 
 def node_entry(label: str | None, count: int, found: PropertiesFound) -> dict[str, Any]:
-    """The entry of a label; None stands for the nodes that have none."""
+    """The entry of a label; None stands for the nodes without a label."""
     return {"label": label, "count": count, **found.of(label, count)}
 
 
@@ -172,7 +172,7 @@ def constraint_entry(row: list[Any]) -> dict[str, Any]:
 def mark_required(
     nodes: list[dict[str, Any]], relationships: list[dict[str, Any]], constraints: list[dict[str, Any]]
 ) -> None:
-    """Tell of the properties what constraints make certain: that each one has it, and of which type it is."""
+    """Note at the properties what constraints guarantee: that each one has it, and of which type it is."""
     owners = {("node", entry["label"]): entry["properties"] for entry in nodes}
     owners |= {("relationship", entry["type"]): entry["properties"] for entry in relationships}
     for constraint in constraints:

@@ -1,4 +1,4 @@
-"""Labels or types with their counts, ordered and portioned for reading."""
+"""Labels or types with their counts, in order and in portions for reading."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 __all__ = ["as_many_as", "largest_first", "portions"]
 
 _TOKENS, _MEMBERS = 400, 20_000
-"""Labels or types, and their members, that one statement is about at the most."""
+"""Maximum number of labels or types, and of their members, that one statement covers."""
 
 
 def largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -17,14 +17,14 @@ def largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def as_many_as(counts: Mapping[str, int], members: int) -> dict[str, int]:
-    """The smallest of ``counts``, as many as have ``members`` together."""
+    """The smallest of ``counts``: as many as fit into ``members`` together."""
     ordered = sorted(counts.items(), key=lambda item: item[1])
     together = accumulate(count for _, count in ordered)
     return {name: count for (name, count), so_far in zip(ordered, together, strict=True) if so_far <= members}
 
 
 def portions(counts: Mapping[str, int], members: int = _MEMBERS) -> Iterator[list[str]]:
-    """The names of ``counts`` in portions that one statement can be about."""
+    """The names of ``counts`` in portions that fit into one statement."""
     some: list[str] = []
     held = 0
     for name, count in counts.items():

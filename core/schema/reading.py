@@ -1,8 +1,8 @@
-"""One reading of a schema, without APOC: what there is from the count store, what it looks like from samples.
+"""One reading of a schema, without APOC: names and counts from the count store, details from samples.
 
 No label or type with members is missed, since the count store knows them all. Small things are read whole; of large
-ones the first and the last members in the store are looked at, roughly the oldest and the newest, and the answer says
-so. What may take long stops early enough for the caller to get the rest.
+ones, only the first and the last members in the store are looked at, roughly the oldest and the newest, and the answer
+says so. Slow steps stop early enough for the caller to get the rest.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ __all__ = ["read_schema"]
 _EVERYTHING = Limits(rows=1_000_000, bytes=64 * 1024 * 1024)
 
 _LOOKED_AT = 40_000
-"""Nodes, and relationships, whose properties are looked at in one reading, about."""
+"""Approximate number of nodes, and of relationships, whose properties one reading looks at."""
 
 _SHARES = (1000, 500, 200, 100, 50)
-"""How many members of one label or type are looked at: the first of these that keeps within `_LOOKED_AT`."""
+"""How many members of one label or type are looked at: the first of these that stays within `_LOOKED_AT`."""
 
 _WALKED = 500_000
-"""Relationships that one reading follows at the most to say exactly which labels they connect."""
+"""Maximum number of relationships that one reading follows, to say exactly which labels they connect."""
 
 _SCANNED = 200_000
-"""Nodes that a database may have to be read whole, for what only that can tell."""
+"""Maximum number of nodes in a database for a full read, where only that finds the answer."""
 
 _SINGLY = 64
-"""Large labels or types up to which each gets a statement of its own."""
+"""Up to so many large labels or types, each one gets a statement of its own."""
 
 _LISTED = 100
-"""Counts that are asked for in one statement where the count store cannot be had whole."""
+"""Counts that one statement asks for, if the count store cannot be read whole."""
 
 _PROBES, _PROBED, _PROBE_TIME = 40, 50_000, 2.0
-"""Rare labels at the ends of large types that are looked for, the nodes that one may have, and seconds for each."""
+"""Rare labels at the ends of large types to look for, the maximum of nodes of each, and seconds for each."""
 
 _SHARE_OF_TIME, _LONGEST = 0.6, 12.0
-"""What samples and patterns may take of the caller's time, and seconds at the most."""
+"""The part of the caller's time that samples and patterns may take, and its maximum in seconds."""
 
 _FORBIDDEN = "Neo.ClientError.Security.Forbidden"
 _DYNAMIC_SINCE = (2025, 8)
 
 
 async def read_schema(graph: Database, *, deadline: Deadline, samples: bool = False) -> dict[str, Any]:
-    """Read the schema afresh, whole: ``{totals, nodes, relationships, indexes, constraints, notes, hurried}``.
+    """Read the whole schema now: ``{totals, nodes, relationships, indexes, constraints, notes, hurried}``.
 
     The entries are as ``get-schema`` declares them, the most numerous first. ``samples`` adds values of properties that
-    have only a few. ``notes`` say what could not be had; ``hurried`` that ``deadline`` was the reason, so that a caller
-    with more time would get more.
+    have only a few. ``notes`` say what could not be read; ``hurried`` says that ``deadline`` was the reason, and that a
+    caller with more time would get more.
 
     Raises: as `Database.read`.
     """
@@ -145,14 +145,14 @@ class _Reading:
     async def _counts(self, labels: list[str], types: list[str]) -> tuple[dict[Any, int], dict[Any, int]]:
         """How many nodes and relationships each of ``labels`` and ``types`` has, zeros left out; None: all there are.
 
-        A name stays known to the database after the last thing that bore it is gone: count 0 is not worth telling.
+        A name stays known to the database after the last thing with that name is gone: count 0 is not worth reporting.
         """
         try:
             ((nodes, kinds),) = await self._rows(statements.COUNTS)
             found = dict(nodes), dict(kinds)
         except StatementError:
             found = await self._counts_without_statistics(labels, types)
-        # What the count store names and this user may not see is in neither list.
+        # A name in the count store that this user may not see is in neither list.
         return tuple(  # type: ignore[return-value]
             {name: count for name in (None, *visible) if (count := counts.get(name, 0))}
             for counts, visible in zip(found, (labels, types), strict=True)
@@ -161,9 +161,9 @@ class _Reading:
     async def _counts_without_statistics(
         self, labels: list[str], types: list[str]
     ) -> tuple[dict[Any, int], dict[Any, int]]:
-        """The same for a user who may not have the statistics: by reading a small graph, by name from a large one.
+        """The same for a user who may not read the statistics: a small graph is read whole, a large one name by name.
 
-        Planning some thousand counts takes seconds, however quickly each is had.
+        Planning thousands of counts takes seconds, however quick each one is.
         """
         nodes, relationships = (await self._rows(statements.listed_counts(("()", "()-->()"))))[0][0]
         if nodes <= _SCANNED and relationships <= _WALKED:
@@ -227,7 +227,7 @@ class _Reading:
         return [node_entry(None, counted[0][0], found)]
 
     async def _patterns(self, kinds: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, PatternsFound]:
-        """Which labels each type connects: exactly, where that can be had cheaply, and else what is certain of it."""
+        """Which labels each type connects: exactly if that is cheap to find out, else only what is certain."""
         found = {kind: PatternsFound() for kind in kinds}
         walked = as_many_as(kinds, _WALKED)
         for some in portions(walked, members=_WALKED // 4):
@@ -244,7 +244,7 @@ class _Reading:
         return found
 
     async def _sample_patterns(self, kind: str, found: PatternsFound, labels: Mapping[str, int]) -> None:
-        """Look at the first and last of type ``kind``, then for rare labels at its ends that were not among them."""
+        """Look at the first and last of type ``kind``, then for rare labels at its ends that these did not show."""
         for start, end in await self._if_time(statements.sample_of_patterns(kind), half=_SHARES[1]):
             found.add(start, end)
         for name, label in found.unseen():

@@ -42,7 +42,7 @@ CALL db.stats.retrieve('GRAPH COUNTS') YIELD data
 RETURN [n IN data.nodes | [n.label, n.count]] AS nodes,
   [r IN data.relationships WHERE r.startLabel IS NULL AND r.endLabel IS NULL | [r.relationshipType, r.count]] AS types
 """
-"""All of the count store in one answer. Enterprise keeps this procedure for administrators.
+"""The whole count store in one answer. Enterprise keeps this procedure for administrators.
 
 Source: https://neo4j.com/docs/operations-manual/current/procedures/#procedure_db_stats_retrieve
 """
@@ -142,7 +142,7 @@ def quote(name: str) -> str:
 
 
 def any_of(tokens: Iterable[str]) -> str:
-    """A label or type expression that any of ``tokens`` fits."""
+    """A label or type expression that matches any of ``tokens``."""
     return "|".join(quote(token) for token in tokens)
 
 

@@ -1,4 +1,4 @@
-"""What one caller is shown of a schema: the part that was asked for, in as much detail as fits the answer."""
+"""The part of a schema that one caller sees: what they asked for, in as much detail as fits the answer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ Detail = Literal["names", "standard", "full"]
 DETAILS: tuple[Detail, ...] = ("names", "standard", "full")
 
 _UNASKED = 65_536
-"""Bytes up to which a caller who asks for no detail in particular gets the standard one: some 20,000 tokens."""
+"""Bytes up to which a caller who asks for no particular detail gets the standard one: some 20,000 tokens."""
 
 _PATTERNS, _ENDS = 10, 20
 """Patterns, and labels at the ends, that the standard detail shows of one relationship type."""
 
 _UNKNOWN, _NAME = 5, 60
-"""Names not in the graph that the hint tells, and characters that it shows of one name."""
+"""Unknown names that the hint lists, and characters that it shows of each."""
 
 _RESERVED = 64
-"""Bytes that the answer itself takes besides its parts: the names of its lists, and commas."""
+"""Bytes that the answer itself takes, without its parts: the names of its lists, and commas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which labels and types a caller wants: those in ``names``, and those that ``pattern`` fits.
+    """Which labels and types a caller wants: those in ``names``, and those that match ``pattern``.
 
-    ``pattern`` is a glob (``*``, ``?``) or, without these, a part of the name; case does not matter. Neither given
-    means all.
+    ``pattern`` is a glob (``*``, ``?``) or, without wildcards, a part of the name, in any letter case. If neither is
+    given, all are wanted.
     """
 
     names: frozenset[str] = frozenset()
@@ -59,8 +59,8 @@ def view(schema: dict[str, Any], wanted: Wanted, detail: Detail | None, *, limit
     """The part of ``schema`` that is ``wanted``, in ``detail`` or less, as JSON of at most ``limit`` bytes.
 
     ``{detail, truncated, hint?, totals, notes?, nodes, relationships, indexes?, constraints?}``. What does not fit is
-    told in less detail, at last in names only, the most numerous first. ``truncated`` says that it was so, and ``hint``
-    how to ask for less. ``schema`` is left as it is.
+    shown in less detail, finally as names only, the most numerous first. ``truncated`` says that this happened, and
+    ``hint`` how to ask for less. ``schema`` is not changed.
     """
     hints = _unknown(schema, wanted)
     selected = schema if wanted.everything else _select(schema, wanted.matcher())
@@ -163,7 +163,7 @@ def _select(schema: dict[str, Any], wants: Callable[[str | None], bool]) -> dict
 
 
 def _touching(entry: dict[str, Any], labels: set[str]) -> list[dict[str, Any]]:
-    """The entry of a relationship type with no more of it than what touches ``labels``; none if nothing does."""
+    """The entry of a relationship type, reduced to what touches ``labels``; empty if nothing does."""
     touching = {
         "patterns": [
             pattern

@@ -1,4 +1,4 @@
-"""The tools, one module each: what a tool tells a client about itself, and its handler."""
+"""The tools, one module each: its description for clients, and its handler."""
 
 from core.tools.declaration import ToolDeclaration
 from core.tools.explain_cypher import EXPLAIN_CYPHER

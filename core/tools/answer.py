@@ -1,7 +1,7 @@
-"""How an answer is written down: the one place through which every text reaches an agent, bounded and marked.
+"""How an answer is written: the one place through which every text reaches an agent, limited and marked.
 
 What comes from the graph, or from the database about it, stands between boundaries as untrusted data, in answers and in
-errors alike. Nothing of an answer is without a limit.
+errors alike. No part of an answer is without a limit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SLACK = 16 * 1024
 
 
 def success(payload: dict[str, Any], *, settings: Settings) -> CallToolResult:
-    """The answer of a call that went well.
+    """The answer of a successful call.
 
     ``payload`` becomes ``structuredContent`` as it is, and text for clients that read only that; unless
     ``settings.wrap_results`` is off, the text is marked as untrusted data.

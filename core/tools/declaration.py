@@ -1,4 +1,4 @@
-"""What a tool is: what it tells a client about itself, and the function that does its work."""
+"""What a tool is: its description for clients, and the function that does its work."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ToolDeclaration:
 
     @property
     def read_only(self) -> bool:
-        """Whether it leaves the graph as it is, so that every grant may allow it."""
+        """Whether it leaves the graph unchanged, so that every grant may allow it."""
         return self.annotations.read_only_hint is True
 
     @property
@@ -63,7 +63,7 @@ class ToolDeclaration:
         return jsonschema.Draft202012Validator(self.input_schema)
 
     def validate(self, arguments: dict[str, Any]) -> None:
-        """Check ``arguments`` against the input schema, as the specification asks of a server.
+        """Check ``arguments`` against the input schema, as the specification requires of a server.
 
         Raises:
             InvalidArguments: They do not fit; the text names each argument and what is wrong with it.
@@ -89,6 +89,6 @@ def _where(error: jsonschema.ValidationError) -> str:
 
 
 def _brief(error: jsonschema.ValidationError) -> str:
-    """The validator's sentence, without the whole of a long value that it may quote."""
+    """The validator's sentence; a long value in it is shortened."""
     message = error.message
     return message if len(message) <= _LONGEST_PROBLEM else f"{message[:_LONGEST_PROBLEM]}…"

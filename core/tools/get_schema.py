@@ -36,7 +36,7 @@ _INPUT: dict[str, Any] = {
         },
         "refresh": {
             "type": "boolean",
-            "description": "Read the schema anew instead of answering from memory.",
+            "description": "Read the schema again instead of answering from memory.",
         },
     },
     "additionalProperties": False,

@@ -49,7 +49,7 @@ _OUTPUT: dict[str, Any] = {
         "not_allowed": {
             "type": "integer",
             "minimum": 0,
-            "description": "How many the database has besides that this server does not let a read call.",
+            "description": "How many more the database has, which this server does not let a read call.",
         },
     },
     "required": ["kind", "listed", "not_allowed"],

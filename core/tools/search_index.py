@@ -51,7 +51,7 @@ _INPUT: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
-"""What belongs together is checked by `_check_together`: agent platforms refuse a schema with ``anyOf`` or the like.
+"""`_check_together` checks which arguments belong together: agent platforms refuse a schema with ``anyOf`` or the like.
 
 Source: https://learn.microsoft.com/azure/foundry/agents/how-to/tools/model-context-protocol , common errors.
 """
@@ -116,22 +116,22 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
 
 def _check_together(arguments: dict[str, Any]) -> None:
     if ("text" in arguments) == ("vector" in arguments):
-        raise InvalidArguments("search-index takes either `text` or `vector`, and one of them it needs.")
+        raise InvalidArguments("search-index needs either `text` or `vector`, and not both.")
     if "index" not in arguments and "label" not in arguments:
         raise InvalidArguments("search-index needs to know where to search: give `index` or `label`.")
 
 
 async def _index(call: Call, arguments: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The one index that the arguments mean: of the remembered schema, else of those that the database has now.
+    """The one index that the arguments mean: from the remembered schema, or else from what the database has now.
 
     Raises:
-        InvalidArguments: There is none, or more than one; the text names those that there are.
+        InvalidArguments: There is no such index, or more than one; the text names the candidates.
     """
     name, label = arguments.get("index"), arguments.get("label")
     schema = await call.schema.get(refresh=False, deadline=call.deadline)
     suitable = _suitable(schema["indexes"], kind)
     if not _meant(suitable, name, label):
-        # Only the indexes are read anew: a wrong name must not make the whole schema be read.
+        # Only the indexes are read again: a wrong name must not make the server read the whole schema.
         rows = (await call.database.read(INDEXES, {}, limits=_EVERY_INDEX, deadline=call.deadline)).rows
         suitable = _suitable([index_entry(row) for row in rows], kind)
     meant = _meant(suitable, name, label)

@@ -79,7 +79,7 @@ WRITE_CYPHER = ToolDeclaration(
     title="Write with Cypher",
     description=(
         "Change the Neo4j graph by one Cypher statement, in one transaction: all of it takes effect, or nothing. "
-        "Answers what was changed. Schema and administration commands are refused."
+        "Returns what was changed. Schema and administration commands are refused."
     ),
     input_schema=_INPUT,
     output_schema=_OUTPUT,

@@ -1,10 +1,10 @@
 """Takes temporal values, durations and points from the driver before it can damage them.
 
 The driver (6.4) turns what Bolt carries into types that cannot hold all of it. It refuses years outside of 1 to 9999
-(the record then raises `BrokenRecordError`), and it loses without a word the seconds of an offset, the local mean
-times of before standard time, summer time after 2037, and whether a time was in the zone ``UTC`` or at offset zero.
-It has no public way to replace that step, so this module reaches into a result: two private names, in one function.
-Where a later driver does not have them, values go the driver's way again, and a test of this project says so.
+(the record then raises `BrokenRecordError`), and it silently loses the seconds of an offset, local mean times from
+before standard time, summer time after 2037, and whether a time was in the zone ``UTC`` or at offset zero. It has no
+public way to replace that step, so this module reaches into a result: two private names, in one function. If a later
+driver does not have them, values are read in the driver's way again, and a test of this project reports that.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Source: https://neo4j.com/docs/bolt/current/bolt/structure-semantics
 
 
 def keep_exact_values(result: object) -> bool:
-    """Have the records of ``result`` (a driver's result, no record of it read yet) hold such values as exact text.
+    """Make the records of ``result`` (a driver's result, no record of it read yet) hold such values as exact text.
 
-    The text is the one that `core.values.plain_json.to_json` gives. False where this driver does not let it.
+    The text is the same as from `core.values.plain_json.to_json`. False if this driver does not allow it.
     """
     functions: Any = getattr(getattr(result, "_hydration_scope", None), "_struct_hydration_functions", None)
     if not isinstance(functions, dict):

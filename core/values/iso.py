@@ -5,7 +5,7 @@ the fields of Bolt's structures (https://neo4j.com/docs/bolt/current/bolt/struct
 alone. So it holds for what Python's and the driver's own types cannot hold: years outside of 1 to 9999, offsets with
 seconds, local mean time of centuries ago, and summer time after 2037.
 
-In one thing the text says more than the Query API, which drops the name of a zone: ``+02:00[Europe/Paris]``, as
+In one point the text says more than the Query API, which drops the name of a zone: ``+02:00[Europe/Paris]``, as
 Cypher's ``toString()`` writes it and its ``datetime()`` reads it.
 """
 
@@ -74,7 +74,7 @@ def zoned_text(day: str, nanoseconds: int, offset: int | None, zone: str | None)
 
 
 def duration_text(months: int, days: int, seconds: int, nanoseconds: int) -> str:
-    """ISO 8601 with a sign at each part; only months become years, and seconds minutes and hours."""
+    """ISO 8601 with a sign at each part. Only months become years, and only seconds become minutes and hours."""
     years, months = _towards_zero(months, 12)
     parts = [f"{number}{unit}" for number, unit in ((years, "Y"), (months, "M"), (days, "D")) if number]
     total = seconds * _NANOS + nanoseconds

@@ -1,7 +1,7 @@
 """The parameters of a statement, checked before the driver sees them.
 
-JSON says things that Neo4j cannot hold, and Python's reader of JSON lets more through (``NaN``, ``1e999``, halves of
-surrogate pairs). The driver would fail on them with an error of its own, after a connection was taken.
+JSON can say things that Neo4j cannot hold, and Python's reader of JSON accepts even more (``NaN``, ``1e999``, halves of
+surrogate pairs). The driver would fail on them with an error of its own, after it took a connection.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _fault(value: Any) -> str | None:
 def _check_keys(keys: Iterable[Any], place: tuple[str | int, ...]) -> None:
     for key in keys:
         if not isinstance(key, str):
-            _refuse(place, "has a key that is no string. Write the key as a string")
+            _refuse(place, "has a key that is not a string. Write the key as a string")
         if not _is_unicode(key):
             _refuse(place, f"has a key that {_HALF_PAIR}. Rename the key")
 

@@ -25,7 +25,7 @@ from core.values.iso import date_text, duration_text, float_text, point_text, ti
 __all__ = ["MAX_DEPTH", "to_json"]
 
 MAX_DEPTH: Final = 100
-"""Lists and maps inside of one another, in a result or a parameter; JSON libraries of clients allow little more."""
+"""How deep lists and maps may be nested, in a result or a parameter; JSON libraries of clients allow little more."""
 
 _AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 _EPOCH_ORDINAL: Final = Date(1970, 1, 1).to_ordinal()
@@ -56,8 +56,8 @@ def to_json(value: Any, depth: int = 0) -> Any:
         StatementError: ``value`` is nested deeper than `MAX_DEPTH`.
         TypeError: ``value`` is of a type that the driver does not document.
     """
-    # Looked up by exact type: the check that every value of every row pays. Only types of relationships are classes
-    # that the driver makes as it goes, and they are found by inheritance.
+    # Looked up by exact type, since every value of every row pays for this check. Only relationship types are classes
+    # that the driver makes at run time; they are found by inheritance.
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
@@ -129,9 +129,9 @@ def _vector(vector: Vector, _depth: int) -> list[Any]:
 
 
 def _shortest_float32(raw: bytes) -> list[float | str]:
-    """The shortest decimal that is each big-endian 32-bit float again: 0.1, where Python says 0.10000000149011612.
+    """The shortest decimal for each big-endian 32-bit float: 0.1, where Python says 0.10000000149011612.
 
-    So does the Query API, and an embedding takes 40 % less room.
+    The Query API does the same, and an embedding takes 40 % less room.
     """
     numbers: tuple[float, ...] = struct.unpack(f">{len(raw) // 4}f", raw)
     return [_shortest(number, _pack_float32(number)) for number in numbers]
@@ -186,7 +186,7 @@ _BY_TYPE: Final[dict[type, Callable[[Any, int], Any]]] = {
     Date: lambda value, _: _days(value),
     DateTime: _datetime,
     Time: lambda value, _: time_text(value.ticks, _offset(value)),
-    # Points and durations are tuples too, so they must be told first from whatever else is one.
+    # Points and durations are tuples, too, so this must come before the check for other tuples.
     Duration: lambda value, _: duration_text(value.months, value.days, value.seconds, value.nanoseconds),
     WGS84Point: _point,
     CartesianPoint: _point,

@@ -76,7 +76,7 @@ def test_a_user_on_whose_behalf_an_agent_calls_enters_only_where_users_may(
     delegated = running.tokens.issuer.user_token(tenant.agent.id, tenant.user.name)
     refused = entra.post(token=delegated)
     assert refused.status_code == 401
-    assert "applications only" in refused.text
+    assert "only applications" in refused.text
     with function_app(
         running, NEO4J_M2M_ISSUERS=tenant.issuers_text(running.tokens.issuer, app_only="false", roles='["access"]')
     ) as app:

@@ -118,7 +118,7 @@ async def test_refused_calls_are_lines_too(door: Door) -> None:
     await door.post({}, path="/elsewhere")
     door.grant = None
     await door.call("read-cypher", query="RETURN 1")
-    door.principal = plain(401, "Who calls is not proved: the token has expired.")
+    door.principal = plain(401, "The caller's identity is not proved: the token has expired.")
     await door.call("read-cypher", query="RETURN 1")
     assert [(line["outcome"], line["status"]) for line in door.lines] == [
         ("not_granted", 200),

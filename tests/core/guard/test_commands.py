@@ -40,7 +40,7 @@ def refusal(statement: str) -> str | None:
         ("CYPHER 25 runtime=slotted PROFILE MATCH (n) RETURN n", "EXPLAIN"),
         ("CYPHER 5 CYPHER planner=dp EXPLAIN MATCH (n) RETURN n", "EXPLAIN"),
         ("PLAN RETURN 1", "EXPLAIN"),
-        ("CYPHER 25runtime=slotted EXPLAIN RETURN 1", "not certain"),
+        ("CYPHER 25runtime=slotted EXPLAIN RETURN 1", "unclear options"),
         ("CYPHER debug=tostring RETURN 1", "option 'debug'"),
         ("CYPHER runtime=slotted debug=ast RETURN 1", "option 'debug'"),
     ],
