@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 MARGIN = 1.0
-"""Seconds before Lambda ends the call at which the answer has to be there."""
+"""Seconds before Lambda ends the call by which the answer must be ready."""
 
 LARGEST_RESPONSE = 6_000_000
-"""Bytes; Lambda takes 6 MB, and answers 502 in place of more.
+"""Bytes; Lambda accepts 6 MB, and answers 502 if it is more.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
 """
@@ -51,10 +51,10 @@ _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"}
 _FAILURES = frozenset({"unavailable", "failed"})
 
 Handler = Callable[[Any, Any], dict[str, Any]]
-"""Answers an event, given Lambda's context of it."""
+"""Answers an event; the second argument is Lambda's context."""
 
 settings = AwsSettings.from_environ(os.environ)
-# The audit's lines are of level INFO, and written whatever the level of the others.
+# The audit's lines have level INFO, and are written whatever the level of the others is.
 logger = Logger(
     service="neo4j-m2m", level="DEBUG" if settings.log_level == "DEBUG" else "INFO", log_uncaught_exceptions=False
 )
@@ -67,7 +67,7 @@ metrics.set_default_dimensions(function_name=os.environ.get("AWS_LAMBDA_FUNCTION
 
 
 def platform_request(scope: Scope) -> PlatformRequest:
-    """What Lambda says of a request: its id, the time that is left, and the caller that the function URL verified."""
+    """What Lambda says about a request: its id, the time left, and the caller that the function URL verified."""
     event, context = scope["aws.event"], scope["aws.context"]
     request = event["requestContext"]
     left = context.get_remaining_time_in_millis() / 1000 - MARGIN
@@ -88,7 +88,7 @@ def application_of(settings: AwsSettings, secrets: SecretsManager) -> Applicatio
 
 
 def write_down(line: dict[str, Any]) -> None:
-    """Write a line of the audit to the function's log, and count it."""
+    """Write a line of the audit to the function's log, and count it in the metrics."""
     logger.info(line["audit"], extra={name: value for name, value in line.items() if name != "time"})
     if line["audit"] == "credential_changed":
         metrics.add_metric("CredentialRefreshes", MetricUnit.Count, 1)
@@ -109,7 +109,7 @@ _http = Mangum(AsgiApp(application, platform_request), lifespan="off")
 
 def _serve(event: Any, context: Any) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("requestContext"), dict) or "version" not in event:
-        logger.warning("an event that is no request of a function URL was refused")
+        logger.warning("an event was refused: it is not a request of a function URL")
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return _plain(403, "Call this function through its URL.")
     response: dict[str, Any] = _http(event, context)
@@ -148,23 +148,23 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def flush_metrics() -> None:
-    """Write down what this call counted, if it counted anything: a health check does not."""
+    """Write what this call counted, if anything: a health check counts nothing."""
     if metrics.provider.metric_set:
         metrics.flush_metrics()
 
 
 def _before_snapshot() -> None:
-    """Have in the snapshot what the first call would import, and no connection: its copies could not share one."""
+    """Put into the snapshot what the first call would import, but no connection: its copies could not share one."""
     import boto3  # noqa: F401
 
     loop.run_until_complete(application.close())
 
 
 def _after_restore() -> None:
-    """Begin anew, with the role's keys of now and with randomness of this copy's own.
+    """Start over, with the role's current keys and with randomness of this copy's own.
 
-    What is remembered of issuers and API keys stays: it is nobody's secret, and the wall clock, which no snapshot
-    stops, tells its age.
+    What is remembered about issuers and API keys stays: it is not secret, and its age is known by the wall clock, which
+    no snapshot stops.
     """
     secrets.forget()
     application.forget()
@@ -173,7 +173,7 @@ def _after_restore() -> None:
 
 try:
     from snapshot_restore_py import register_after_restore, register_before_snapshot
-except ImportError:  # it is there in Lambda's own runtimes that can restore snapshots
+except ImportError:  # Lambda's own runtimes have it, if they can restore snapshots
     pass
 else:
     register_before_snapshot(_before_snapshot)

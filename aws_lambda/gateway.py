@@ -1,8 +1,8 @@
 """The Lambda function as a Lambda target of an AgentCore Gateway: ``aws_lambda.gateway.handler``.
 
-The gateway calls with the tool's arguments alone, and names the tool in the client context. It names no caller: every
-call is that of the one principal in ``NEO4J_M2M_GATEWAY_PRINCIPAL``, as whom the policy knows the gateway. Whoever may
-invoke this function is that principal, so nobody but the gateway's role should be allowed to.
+The gateway sends only the tool's arguments, and names the tool in the client context. It names no caller: every call
+counts as one of the principal in ``NEO4J_M2M_GATEWAY_PRINCIPAL``, by which the policy knows the gateway. Whoever may
+invoke this function is that principal, so only the gateway's role should be allowed to.
 
 Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/gateway-add-target-lambda.html .
 """
@@ -25,11 +25,11 @@ __all__ = ["handler"]
 
 _NAME = "bedrockAgentCoreToolName"
 _DELIMITER = "___"
-"""Between the target's name and the tool's."""
+"""Stands between the target's name and the tool's name."""
 
 if settings.gateway_principal is None:
     raise SettingsError(
-        "NEO4J_M2M_GATEWAY_PRINCIPAL is not set: say as whom the policy is to know the gateway that calls."
+        "NEO4J_M2M_GATEWAY_PRINCIPAL is not set: set it to the name by which the policy knows the gateway."
     )
 
 _PRINCIPAL = Principal(

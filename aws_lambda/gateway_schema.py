@@ -1,11 +1,11 @@
-"""The tools as an AgentCore Gateway wants them told of a Lambda target: ``python -m aws_lambda.gateway_schema``.
+"""The tools' schemas for a Lambda target of an AgentCore Gateway: ``python -m aws_lambda.gateway_schema``.
 
 It prints the array for ``toolSchema.inlinePayload`` of CreateGatewayTarget; with ``--cloudformation``, for
-``ToolSchema.InlinePayload`` of ``AWS::BedrockAgentCore::GatewayTarget``; with ``--tool NAME``, which may come more than
-once, of these tools only.
+``ToolSchema.InlinePayload`` of ``AWS::BedrockAgentCore::GatewayTarget``; with ``--tool NAME``, which may be repeated,
+only these tools.
 
-The gateway's dialect knows type, properties, required, items and description only. What it cannot say is left out, so
-that a schema here admits all that the server's own does: `aws_lambda.gateway` checks arguments by the server's own.
+The gateway's dialect knows only type, properties, required, items and description. Anything else is left out, so a
+schema here accepts all that the server's own accepts: `aws_lambda.gateway` checks arguments against the server's own.
 Source: https://docs.aws.amazon.com/bedrock-agentcore-control/latest/APIReference/API_SchemaDefinition.html .
 """
 
@@ -24,7 +24,7 @@ __all__ = ["cloudformation", "main", "reduced", "tool_definitions"]
 _TYPES = frozenset({"string", "number", "object", "array", "boolean", "integer"})
 _TYPE_OF = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "allOf"})
-"""What may hold the better part of a schema: to leave it out would tell an agent next to nothing."""
+"""These can hold most of a schema: without them, an agent would learn almost nothing."""
 
 _FAILURE = {
     "isError": {
@@ -48,7 +48,7 @@ def _definition(tool: ToolDeclaration) -> dict[str, Any]:
     definition = {"name": tool.name, "description": tool.description, "inputSchema": reduced(tool.input_schema)}
     if tool.output_schema is not None:
         output = reduced(tool.output_schema)
-        # Nothing is required at the top: a failed call answers what went wrong instead.
+        # Nothing is required at the top: a failed call answers with the error instead.
         output.pop("required", None)
         output["properties"] = {**output.get("properties", {}), **_FAILURE}
         definition["outputSchema"] = output
@@ -56,7 +56,7 @@ def _definition(tool: ToolDeclaration) -> dict[str, Any]:
 
 
 def reduced(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """``schema`` in the gateway's dialect; whatever obeys ``schema`` obeys it, too.
+    """``schema`` in the gateway's dialect; whatever is valid by ``schema`` is valid by the result, too.
 
     The values of an enumeration go into the description. A property that may be null is left out altogether.
 
@@ -64,7 +64,7 @@ def reduced(schema: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: ``schema`` refers to others, or has no single type.
     """
     if _REFERENCES & schema.keys():
-        raise ValueError(f"a gateway cannot be told of a schema with {', '.join(sorted(_REFERENCES & schema.keys()))}")
+        raise ValueError(f"the gateway's dialect has no {', '.join(sorted(_REFERENCES & schema.keys()))}")
     told: dict[str, Any] = {"type": _type(schema)}
     if description := _description(schema):
         told["description"] = description
@@ -97,7 +97,7 @@ def _may_be_null(schema: Mapping[str, Any]) -> bool:
 def _type(schema: Mapping[str, Any]) -> str:
     kinds = _kinds(schema)
     if len(kinds) != 1 or not kinds <= _TYPES:
-        raise ValueError("a gateway must be told of just one type for each value, and null is none")
+        raise ValueError("the gateway's dialect needs exactly one type for each value, and null does not count")
     return kinds.pop()
 
 
@@ -109,7 +109,7 @@ def _description(schema: Mapping[str, Any]) -> str:
 
 
 def cloudformation(told: Any) -> Any:
-    """``told`` by the names that CloudFormation gives the same; names of properties stay as they are."""
+    """``told`` with CloudFormation's names for the same keys; names of properties stay as they are."""
     if isinstance(told, list):
         return [cloudformation(one) for one in told]
     if not isinstance(told, dict):
@@ -130,7 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--cloudformation", action="store_true", help="spell it as CloudFormation does")
     parser.add_argument(
-        "--tool", action="append", choices=[tool.name for tool in ALL_TOOLS], help="tell of this tool only"
+        "--tool", action="append", choices=[tool.name for tool in ALL_TOOLS], help="print this tool only"
     )
     asked = parser.parse_args(arguments)
     told: Any = tool_definitions(tool for tool in ALL_TOOLS if not asked.tool or tool.name in asked.tool)

@@ -1,8 +1,8 @@
 """Secrets Manager as the secret store, read with the function's own role.
 
-boto3 is asked directly: the parameters module of Powertools answers a secret's text without its version, which is what
-tells a rotated secret from the one that the database has refused, and its cache takes one stage of a secret for another
-(it is keyed by name alone); what is remembered here is remembered by the core. boto3 is imported at the first fetch.
+boto3 is used directly. The parameters module of Powertools returns a secret's text without its version, which tells a
+rotated secret from the one that the database refused, and its cache confuses the stages of a secret (its key is the
+name alone). The core remembers what is fetched here. boto3 is imported at the first fetch.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SecretsManager:
     """Fetches the current version (AWSCURRENT) of secrets by name or ARN."""
 
     def __init__(self, **client_options: Any) -> None:
-        """``client_options`` go to boto3's client; what they leave out comes from the environment, as AWS sets it."""
+        """``client_options`` go to boto3's client; the rest comes from the environment, as AWS sets it."""
         self._options = client_options
         self._client: Any = None
         self._lock = threading.Lock()
@@ -81,7 +81,7 @@ class SecretsManager:
             try:
                 text = answer["SecretBinary"].decode()
             except (KeyError, UnicodeDecodeError):
-                raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.") from None
+                raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.") from None
         return Secret(name, SecretStr(text), answer.get("VersionId", ""))
 
     def _connected(self) -> Any:
@@ -95,12 +95,12 @@ class SecretsManager:
                     read_timeout=_READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 )
-                # A session of its own: boto3's default one would go on with the keys that it has found first.
+                # A new session: boto3's default one would keep the keys that it found first.
                 self._client = boto3.Session().client("secretsmanager", config=config, **self._options)
             return self._client
 
     def forget(self) -> None:
-        """Connect anew, with the role's keys as they are then: for a process restored from a snapshot."""
+        """Connect again with the role's keys at that time: for a process restored from a snapshot."""
         with self._lock:
             self._client = None
 
@@ -118,8 +118,8 @@ def _explained(name: str, response: Any) -> SecretError:
         )
     if code in ("InvalidRequestException", "InvalidParameterException"):
         return SecretNotFound(
-            f"The secret {name} cannot be read ({code}): it is most likely scheduled for deletion, or its name is "
-            "none. Restore it, or correct NEO4J_M2M_SECRET."
+            f"The secret {name} cannot be read ({code}): it is most likely scheduled for deletion, or its name is not "
+            "valid. Restore it, or correct NEO4J_M2M_SECRET."
         )
     if code in _DENIED or response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN:
         return SecretDenied(
@@ -132,15 +132,15 @@ def _explained(name: str, response: Any) -> SecretError:
             "may not use it. Allow kms:Decrypt on the key, or enable it."
         )
     if code in _THROTTLED:
-        return SecretThrottled(f"Secrets Manager is asked too often in this account; {name} was not read ({code}).")
+        return SecretThrottled(f"Secrets Manager gets too many requests in this account; {name} was not read ({code}).")
     return _unreachable(name, code)
 
 
 def _unreachable(name: str, why: str) -> SecretError:
     if why in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
-        return SecretDenied(f"This process has no AWS credentials to read the secret {name} with ({why}).")
+        return SecretDenied(f"This process has no AWS credentials to read the secret {name} ({why}).")
     if why == "NoRegionError":
-        return SecretUnreachable(f"The region to find the secret {name} in is not set: set AWS_REGION.")
+        return SecretUnreachable(f"The region of the secret {name} is not set: set AWS_REGION.")
     return SecretUnreachable(
         f"Secrets Manager does not answer when asked for {name} ({why}). In a VPC, the function needs a route to it: a "
         "VPC endpoint for secretsmanager, or a NAT gateway."

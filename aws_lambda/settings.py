@@ -11,7 +11,7 @@ from core.settings import Settings
 __all__ = ["AwsSettings"]
 
 _LARGEST_ANSWER = 1_250_000
-"""Bytes of rows that fit into Lambda's 6 MB of response: they stand in it twice, once escaped, and all in a JSON text.
+"""Bytes of rows that fit into Lambda's 6 MB of response: they are in it twice, once escaped, inside a JSON text.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
 """
@@ -28,16 +28,16 @@ class AwsSettings(Settings):
     gateway_principal: str | None = Field(
         None,
         min_length=1,
-        description="The principal of calls that come through an AgentCore Gateway Lambda target, which names none.",
+        description="The principal of calls through an AgentCore Gateway Lambda target, which names no caller.",
     )
     tracing: bool = Field(False, description="Whether calls are traced with AWS X-Ray.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.max_bytes > _LARGEST_ANSWER:
-            raise ValueError(f"NEO4J_M2M_MAX_BYTES: must be {_LARGEST_ANSWER} at most, for Lambda's answers hold 6 MB")
+            raise ValueError(f"NEO4J_M2M_MAX_BYTES: must be at most {_LARGEST_ANSWER}: Lambda's answers hold 6 MB")
         if self.caller_auth == "jwt" and self.issuers is None and self.keys_secret is None:
             raise ValueError(
-                "NEO4J_M2M_CALLER_AUTH is jwt, and nobody is let in: set NEO4J_M2M_ISSUERS or NEO4J_M2M_KEYS_SECRET"
+                "NEO4J_M2M_CALLER_AUTH is jwt, but no caller can enter: set NEO4J_M2M_ISSUERS or NEO4J_M2M_KEYS_SECRET"
             )
         return self

@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 __all__ = ["SigV4Auth"]
 
 _SIGNED = frozenset({"content-type", "mcp-protocol-version", "mcp-session-id"})
-"""Besides ``host`` and what the signature itself needs: headers that no hop on the way changes."""
+"""In addition to ``host`` and what the signature needs: headers that nothing on the way changes."""
 
 
 class SigV4Auth(httpx2.Auth):
     """Signs each request, body included, for the service ``lambda`` in ``region``.
 
-    Without ``credentials`` those are used that boto3 finds: of the environment, a profile, the role of the machine or
-    task. They are asked for anew at each request, so that temporary ones may be replaced meanwhile.
+    Without ``credentials``, boto3 finds them: in the environment, in a profile, or from the role of the machine or
+    task. They are looked up again for each request, so that temporary ones may be replaced in the meantime.
     """
 
     requires_request_body = True
 
     def __init__(self, region: str, credentials: Credentials | None = None, *, service: str = "lambda") -> None:
         """Raises:
-        LookupError: No credentials were given, and none are found.
+        LookupError: No credentials were given, and boto3 finds none.
         """
         if credentials is None:
             import botocore.session

@@ -1,8 +1,8 @@
-"""The function app: ``azure_function.app.app``, which ``function_app.py`` at the repository's root shows to the worker.
+"""The function app: ``azure_function.app.app``, which ``function_app.py`` at the repository's root exports.
 
-Plain routes, and no `AsgiFunctionApp`, whose start-up races with the first requests. A worker has one event loop, on
-which every call runs, so that one application, and one driver, live as long as it does. Nothing is opened while the
-module is imported: the first call that needs the database opens it, and those that come with it wait for it.
+It has plain routes instead of `AsgiFunctionApp`, whose start-up races with the first requests. A worker has one event
+loop for all calls, so one application and one driver live as long as the worker. Nothing is opened while the module is
+imported: the first call that needs the database opens it, and simultaneous calls wait for it.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ def application_of(settings: AzureSettings) -> Application:
 
 
 def write_down(line: dict[str, Any]) -> None:
-    """Write a line of the audit to the function's log, with the operation to which Application Insights counts it.
+    """Write a line of the audit to the function's log, with the operation under which Application Insights counts it.
 
-    The worker sends it on with the invocation's id, which is its ``request_id``. That costs no import.
+    The worker forwards it with the invocation's id, which is its ``request_id``. That costs no import.
     """
     operation = _operation.get()
     log_line({**line, "operation_id": operation} if operation else line)
 
 
 def request_of(req: func.HttpRequest, context: func.Context) -> Request:
-    """The request that the host hands over. Of a header sent twice it makes one, with a comma in between."""
+    """The request that the host hands over. It joins a header that was sent twice into one, with a comma."""
     return Request(
         method=req.method,
         path=urlsplit(req.url).path,
@@ -85,7 +85,7 @@ settings = AzureSettings.from_environ(os.environ)
 for name in ("core", "azure_function"):
     logging.getLogger(name).setLevel(settings.log_level)
 for name in ("azure.identity", "azure.core", "msal"):
-    logging.getLogger(name).setLevel(logging.WARNING)  # they tell each request and each answer's headers
+    logging.getLogger(name).setLevel(logging.WARNING)  # they log each request and each answer's headers
 application = application_of(settings)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -94,14 +94,14 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 @app.function_name("mcp")
 @app.route(route=MCP_PATH.strip("/"), auth_level=level_of(settings))
 async def mcp(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """MCP. All methods come here, so that who calls is asked first, and then told which method there is."""
+    """MCP. All methods come here, so that the caller is authenticated first, and only then learns the right method."""
     return await handle(req, context)
 
 
 @app.function_name("health")
 @app.route(route=HEALTH_PATH.strip("/"), auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Whether the database answers; anybody may know."""
+    """Whether the database answers; anybody may ask."""
     return await handle(req, context)
 
 
@@ -116,5 +116,5 @@ if settings.caller_auth == "entra":
     @app.function_name("metadata_of_mcp")
     @app.route(route=(_METADATA_PATH + MCP_PATH).strip("/"), auth_level=func.AuthLevel.ANONYMOUS)
     async def metadata_of_mcp(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-        """The same, where a client looks that knows the endpoint's URL."""
+        """The same, at the path where a client looks that knows the endpoint's URL."""
         return await handle(req, context)

@@ -1,9 +1,9 @@
-"""Who calls, and what that means for the routes: each mode is a proof, and the level at which the host lets calls by.
+"""Who calls, and what that means for the routes: each mode is a proof, and the level that the host checks first.
 
-The headers ``X-MS-CLIENT-PRINCIPAL*``, in which App Service's own authentication ("Easy Auth") says whom it has let in,
-are never read. They prove nothing while it is off, when any client can send them; and while it is on, the token that it
-has looked at came along and is verified here anew. So it is a second wall in front of this one, and no part of it: a
-mistake in its configuration, or in this server's idea of that, opens nothing.
+The headers ``X-MS-CLIENT-PRINCIPAL*``, in which App Service's own authentication ("Easy Auth") names the caller, are
+never read. While it is off, any client can send them, so they prove nothing. While it is on, the token that it has
+checked is also in the request and is verified here again. So it is a second wall in front of this one, and not part of
+it: a mistake in its configuration, or in this server's idea of that, opens nothing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["door_of", "function_key_caller", "level_of"]
 
 
 def level_of(settings: AzureSettings) -> AuthLevel:
-    """What the host demands before it lets a call of the MCP endpoint by; fixed when the functions are indexed.
+    """What the host demands before it passes a call on to the MCP endpoint; fixed when the functions are indexed.
 
-    ANONYMOUS where this server proves the caller itself: `AzureSettings` holds no mode in which it would not.
+    ANONYMOUS where this server proves the caller itself: `AzureSettings` allows no mode in which it would not.
     """
     return AuthLevel.FUNCTION if settings.caller_auth == "function_key" else AuthLevel.ANONYMOUS
 
 
 def door_of(settings: AzureSettings, secrets: SecretStore | None) -> Authenticate:
-    """The proof that ``settings`` ask of callers.
+    """The proof that ``settings`` demand from callers.
 
     Raises:
         IssuerError: The list of issuers does not parse.
@@ -49,7 +49,7 @@ def door_of(settings: AzureSettings, secrets: SecretStore | None) -> Authenticat
 
 
 def function_key_caller(principal: str) -> Authenticate:
-    """The proof by a key of the Functions host: whoever is let by has one, and is ``principal``.
+    """The proof by a key of the Functions host: the host passes only callers who have one, and they are ``principal``.
 
     Source: https://learn.microsoft.com/azure/azure-functions/function-keys-how-to .
     """

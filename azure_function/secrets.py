@@ -1,7 +1,7 @@
 """Key Vault as the secret store, read with the function's own identity.
 
-The synchronous client in a thread: the asynchronous one needs aiohttp, one more package in every cold start, for one
-request in five minutes. It is imported at the first fetch.
+It uses the synchronous client in a thread: the asynchronous one needs aiohttp, one more package in every cold start,
+for one request in five minutes. The client is imported at the first fetch.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class KeyVault:
         except HttpResponseError as error:
             raise _explained(name, error) from None
         except (AzureError, ValueError) as error:
-            # A ValueError is the client's own: what answers is not the vault that it was sent to.
+            # A ValueError comes from the client itself: the server that answers is not a vault.
             raise SecretUnreachable(
-                f"Key Vault does not answer when asked for {name} ({type(error).__name__}). Look at "
-                "NEO4J_M2M_VAULT_URL, and, where the vault has a private endpoint, at the function's network."
+                f"Key Vault does not answer when asked for {name} ({type(error).__name__}). Check "
+                "NEO4J_M2M_VAULT_URL, and, if the vault has a private endpoint, the function's network."
             ) from None
         if found.value is None:
-            raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.")
+            raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.")
         return Secret(name, SecretStr(found.value), found.properties.version or "")
 
     def _connected(self) -> Any:
@@ -80,7 +80,7 @@ class KeyVault:
             if self._client is None:
                 from azure.keyvault.secrets import SecretClient
 
-                # A vault's own name is in its challenge, which no vault on the loopback interface can have.
+                # The challenge contains the vault's own name, and on the loopback interface no vault can have one.
                 verified = not is_loopback(urlsplit(self._url).hostname or "")
                 credential: Any = self._identity  # a `SupportsTokenInfo`, which the client's signature leaves out
                 self._client = SecretClient(self._url, credential, verify_challenge_resource=verified, **CLIENT_OPTIONS)
@@ -97,27 +97,27 @@ def _explained(name: str, error: Any) -> SecretError:
     if status == 404:
         return SecretNotFound(
             f"Key Vault has no secret {name}, or it was deleted ({said}). Create it, recover it, or correct the name; "
-            "look at NEO4J_M2M_VAULT_URL, too."
+            "check NEO4J_M2M_VAULT_URL, too."
         )
     if code == "SecretDisabled":
         return SecretNotFound(f"The secret {name} is disabled in Key Vault. Enable it, or set a new version of it.")
     if status == 403 and code in ("ForbiddenByFirewall", "ForbiddenByConnection"):
         return SecretDenied(
-            f"Key Vault's firewall keeps this function from reading {name} ({said}). Let its subnet in, or give the "
+            f"Key Vault's firewall does not let this function read {name} ({said}). Allow its subnet, or give the "
             "vault a private endpoint that it reaches."
         )
     if status == 403:
         return SecretDenied(
             f"This function's identity may not read the secret {name} ({said}). Give it the role Key Vault Secrets "
-            "User on that vault; a new assignment takes some minutes to hold."
+            "User on that vault; a new assignment takes some minutes to take effect."
         )
     if status == 401:
         return SecretDenied(
-            f"Key Vault does not accept the token of this function's identity when asked for {name} ({said}). Look "
+            f"Key Vault does not accept the token of this function's identity when asked for {name} ({said}). Check "
             "whether the vault belongs to another tenant."
         )
     if status == 429:
-        return SecretThrottled(f"Key Vault is asked too often; {name} was not read ({said}).")
+        return SecretThrottled(f"Key Vault gets too many requests; {name} was not read ({said}).")
     return SecretUnreachable(f"Key Vault fails when asked for {name} ({said}).")
 
 

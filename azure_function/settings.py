@@ -13,7 +13,7 @@ from core.settings import Settings
 __all__ = ["AzureSettings"]
 
 _LONGEST_CALL = 225
-"""Seconds: Azure's load balancer gives a request 230, whatever the function's own timeout is; five are for the way.
+"""Seconds. Azure's load balancer gives a request 230, whatever the function's own timeout is; five are for the way.
 
 Source: https://learn.microsoft.com/azure/azure-functions/functions-scale#timeout .
 """
@@ -31,7 +31,7 @@ class AzureSettings(Settings):
     function_key_principal: str | None = Field(
         None,
         min_length=1,
-        description="The principal of calls that come with a key of the Functions host, which names none.",
+        description="The principal of calls that come with a key of the Functions host, which names no caller.",
     )
     vault_url: str | None = Field(
         None,
@@ -53,20 +53,20 @@ class AzureSettings(Settings):
     def _closed(self) -> Self:
         if self.caller_auth == "entra" and self.issuers is None:
             raise ValueError(
-                "NEO4J_M2M_CALLER_AUTH is entra, and no token is accepted: set NEO4J_M2M_ISSUERS, or choose api_key or "
+                "NEO4J_M2M_CALLER_AUTH is entra, but no token is accepted: set NEO4J_M2M_ISSUERS, or choose api_key or "
                 "function_key"
             )
         if self.caller_auth == "api_key" and self.keys_secret is None:
-            raise ValueError("NEO4J_M2M_CALLER_AUTH is api_key, and there are no keys: set NEO4J_M2M_KEYS_SECRET")
+            raise ValueError("NEO4J_M2M_CALLER_AUTH is api_key, but there are no keys: set NEO4J_M2M_KEYS_SECRET")
         if self.caller_auth == "function_key":
             if self.function_key_principal is None:
                 raise ValueError(
-                    "NEO4J_M2M_CALLER_AUTH is function_key, and nothing says as whom the policy is to know those who "
-                    "have the key: set NEO4J_M2M_FUNCTION_KEY_PRINCIPAL"
+                    "NEO4J_M2M_CALLER_AUTH is function_key, but nothing says by which name the policy knows callers "
+                    "with that key: set NEO4J_M2M_FUNCTION_KEY_PRINCIPAL"
                 )
             if self.issuers is not None or self.keys_secret is not None:
                 raise ValueError(
-                    "NEO4J_M2M_CALLER_AUTH is function_key, with which tokens and API keys are not looked at: remove "
+                    "NEO4J_M2M_CALLER_AUTH is function_key, which ignores tokens and API keys: remove "
                     "NEO4J_M2M_ISSUERS and NEO4J_M2M_KEYS_SECRET, or choose entra or api_key"
                 )
         return self
@@ -75,11 +75,11 @@ class AzureSettings(Settings):
     def _possible(self) -> Self:
         if self.timeout > _LONGEST_CALL:
             raise ValueError(
-                f"NEO4J_M2M_TIMEOUT: must be {_LONGEST_CALL} at most, for Azure ends a request after 230 seconds"
+                f"NEO4J_M2M_TIMEOUT: must be at most {_LONGEST_CALL}: Azure ends a request after 230 seconds"
             )
         if self.vault_url is None and (self.secret is not None or self.keys_secret is not None):
             raise ValueError(
-                "NEO4J_M2M_SECRET or NEO4J_M2M_KEYS_SECRET names a secret, and nothing says in which vault it is: set "
+                "NEO4J_M2M_SECRET or NEO4J_M2M_KEYS_SECRET names a secret, but nothing says in which vault it is: set "
                 "NEO4J_M2M_VAULT_URL"
             )
         return self
@@ -89,15 +89,15 @@ class AzureSettings(Settings):
         """As `Settings.from_environ`.
 
         Raises:
-            SettingsError: also where the host checks no keys and the mode rests on them: Azure Functions Core Tools
-                run a function app so, and say so in AZURE_FUNCTIONS_ENVIRONMENT.
+            SettingsError: also if the host checks no keys but the mode depends on them. Azure Functions Core Tools run
+                a function app so, and say so in AZURE_FUNCTIONS_ENVIRONMENT.
 
         Source: https://learn.microsoft.com/azure/azure-functions/functions-core-tools-reference#func-start .
         """
         settings = super().from_environ(environ)
         if settings.caller_auth == "function_key" and environ.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development":
             raise SettingsError(
-                "NEO4J_M2M_CALLER_AUTH is function_key, and Azure Functions Core Tools check no key on this machine: "
+                "NEO4J_M2M_CALLER_AUTH is function_key, but Azure Functions Core Tools check no key on this machine: "
                 "choose entra or api_key, or try function keys with: neo4j-m2m emulate azure"
             )
         return settings

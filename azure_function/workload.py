@@ -1,7 +1,7 @@
 """The function's own identity: tokens of its managed identity, for Key Vault and for a database that accepts them.
 
-`ManagedIdentityCredential` is named, not found by trying everything (DefaultAzureCredential): what a function presents
-does not depend on what else lies around in its environment. The SDK is imported when the first token is needed.
+It uses `ManagedIdentityCredential` alone and does not try every kind (DefaultAzureCredential): what a function presents
+must not depend on what else is in its environment. The SDK is imported when the first token is needed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = ["CLIENT_OPTIONS", "OwnIdentity", "retried"]
 T = TypeVar("T")
 
 CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 2, "read_timeout": 3}
-"""For the SDK's clients. It would repeat a request ten times, and sleep for as long as any answer tells it to."""
+"""For the SDK's clients. Otherwise they repeat a request ten times, and sleep as long as an answer tells them to."""
 
 _PAUSES = (0.2, 0.6, 1.5)
-"""Seconds between two tries: the identity endpoint is known to fail now and then while a function starts. Whoever calls
-bounds the sum.
+"""Seconds between two tries: the identity endpoint sometimes fails while a function starts. The caller limits the total
+time.
 
 Sources: https://github.com/Azure/azure-functions-host/issues/10238 and …/issues/11058 .
 """
 
 _STATUS = re.compile(r"\([a-z_]+\) (\d{3}),")
-"""The endpoint's HTTP status, in the text that the SDK makes of its answer."""
+"""The endpoint's HTTP status, in the text that the SDK makes from its answer."""
 
 
 async def retried(attempt: Callable[[], T], passes: Callable[[Neo4jM2mError], bool]) -> T:
-    """What ``attempt`` returns, which blocks; tried again, up to three times, after an error that ``passes``.
+    """What ``attempt``, which blocks, returns; repeated up to three times after an error that ``passes``.
 
     Raises:
         Neo4jM2mError: What the last attempt raised, or the first error that does not pass.
@@ -58,7 +58,7 @@ async def retried(attempt: Callable[[], T], passes: Callable[[Neo4jM2mError], bo
 
 
 class OwnIdentity:
-    """What this function is to other services; the SDK's clients take it for a credential.
+    """This function's identity for other services; the SDK's clients accept it as a credential.
 
     ``kind`` is ``managed`` or ``environment``; ``client_id`` chooses a user-assigned managed identity.
     """
@@ -81,11 +81,11 @@ class OwnIdentity:
 
         Raises:
             TokenRefused: There is no such identity, or it gets no token for ``scope``.
-            TokenUnavailable: The identity endpoint does not answer, or fails, and went on failing.
+            TokenUnavailable: The identity endpoint does not answer, or keeps failing.
         """
         if scope is None:
             raise TokenRefused(
-                "The credential logs in with this function's own identity and does not say for what its token is: set "
+                "The credential logs in with this function's own identity but does not say what its token is for: set "
                 "scope in it, or NEO4J_M2M_DATABASE_SCOPE, to the database's Application ID URI."
             )
         asked = scope if scope.endswith("/.default") else f"{scope}/.default"
@@ -96,7 +96,7 @@ class OwnIdentity:
         return AccessToken(SecretStr(info.token), float(info.expires_on))
 
     def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """A token for ``scopes``, as `azure.core.credentials.SupportsTokenInfo` has it. Blocks; tries once.
+        """A token for ``scopes``, as in `azure.core.credentials.SupportsTokenInfo`. Blocks; tries once.
 
         Raises:
             TokenRefused, TokenUnavailable: as `token`.
@@ -120,7 +120,7 @@ class OwnIdentity:
             return self._credential
 
     def _forget(self) -> None:
-        """Begin anew next time: the SDK answers from memory for some seconds after the endpoint has failed once."""
+        """Start over next time: after one failure, the SDK repeats the remembered answer for some seconds."""
         with self._lock:
             self._credential = None
 
@@ -130,7 +130,7 @@ class OwnIdentity:
 
             return EnvironmentCredential(**CLIENT_OPTIONS)
         if not os.environ.get("IDENTITY_ENDPOINT"):
-            # Without it the SDK would look for a virtual machine's identity, for many seconds.
+            # Without the endpoint, the SDK would look for a virtual machine's identity, for many seconds.
             raise TokenRefused(
                 "This function app has no managed identity. Assign one to it, and for a user-assigned one set "
                 "NEO4J_M2M_IDENTITY_CLIENT_ID to its client id."
@@ -151,7 +151,7 @@ class OwnIdentity:
             why = f"status {status}" if status is not None else type(error).__name__
             return TokenUnavailable(f"{self._name()} got no token: its endpoint does not answer, or fails ({why}).")
         return TokenRefused(
-            f"{self._name()} gets no token ({type(error).__name__}{f', status {status}' if status else ''}). Look "
+            f"{self._name()} gets no token ({type(error).__name__}{f', status {status}' if status else ''}). Check "
             "whether that identity is assigned to this function app, and whether what the token is for exists."
         )
 

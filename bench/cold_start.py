@@ -1,9 +1,9 @@
 """What a cold start of the Lambda function costs: ``python -m bench.cold_start [--starts N] [--calls N]``.
 
 Prints, for the function shipped with byte code and for the same without, the time from the start of the process to the
-answer of its first call, the part of it that is the import, and the median and 95th percentile of a warm call. Both are
-begun in turn, in processes of their own, with the packages and the code copied to where nothing else is: what the
-machine does meanwhile meets both. The process is this machine's, not Lambda's: compare the two, not with Lambda.
+answer of its first call, the part of it that is the import, and the median and 95th percentile of a warm call. The two
+take turns, in processes of their own, with packages and code copied to a directory of their own: so other load on the
+machine affects both. The process runs on this machine, not in Lambda: compare the two with each other, not with Lambda.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ print("WARM", json.dumps(took), file=sys.stderr, flush=True)
 
 @dataclass
 class Figures:
-    """What was measured of one way to ship, in seconds."""
+    """The measurements of one way to ship, in seconds."""
 
     answered: list[float] = field(default_factory=list)
     imported: list[float] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Figures:
 
 
 def distributions(names: Sequence[str]) -> Iterator[importlib.metadata.Distribution]:
-    """The distributions ``names`` that are installed here; those for another system or Python are not."""
+    """Those of the distributions ``names`` that are installed here; some are for another system or Python."""
     for name in names:
         try:
             yield importlib.metadata.distribution(name)
@@ -91,7 +91,7 @@ def distributions(names: Sequence[str]) -> Iterator[importlib.metadata.Distribut
 
 
 def needed(requirement: str, found: set[str]) -> None:
-    """Add to ``found`` the distributions that ``requirement`` leads to."""
+    """Add to ``found`` the distributions that ``requirement`` needs."""
     name, extra = re.match(r"([\w.-]+)\s*(?:\[([\w,-]+)\])?", requirement).groups()  # type: ignore[union-attr]
     for distribution in distributions([name]):
         key = distribution.metadata["Name"].lower() + (f"[{extra}]" if extra else "")
@@ -106,7 +106,7 @@ def needed(requirement: str, found: set[str]) -> None:
 
 
 def copied(directory: Path) -> int:
-    """Put what `sam build` would ship into ``directory``, without byte code; returns how many files of Python it is."""
+    """Put what `sam build` would ship into ``directory``, without byte code; returns the number of Python files."""
     found: set[str] = set()
     needed("neo4j-m2m[aws]", found)
     for distribution in distributions(sorted({key.partition("[")[0] for key in found} - {"neo4j-m2m"})):
@@ -121,7 +121,7 @@ def copied(directory: Path) -> int:
 
 
 def start(directory: Path, environ: dict[str, str], calls: int, figures: Figures) -> None:
-    """Begin the function that is in ``directory`` and note what it took."""
+    """Start the function in ``directory`` and note how long it took."""
     told = {**environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
     begun = time.perf_counter()
     # -S: nothing of this environment is on the path, only what was copied.
@@ -169,13 +169,13 @@ def run(database: EmbeddedNeo4j, starts: int, calls: int) -> None:
         shutil.copytree(without, shipped)
         compileall.compile_dir(shipped, quiet=2, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
         if not any(shipped.rglob("*.pyc")) or any(without.rglob("*.pyc")):
-            raise RuntimeError("the two do not differ in their byte code")
+            raise RuntimeError("both have the same byte code")
         figures = {"with byte code": (shipped, Figures()), "without": (without, Figures())}
         for _ in range(starts):
             for directory, noted in figures.values():
                 start(directory, environ, calls, noted)
         if any(without.rglob("*.pyc")):
-            raise RuntimeError("byte code was written where none was to be")
+            raise RuntimeError("byte code was written where it must not be")
         print(f"Lambda function of {files} Python files, {starts} cold starts and {starts * calls} warm calls each")
         print(f"{'':<20} {'first answer s':>15} {'of it import s':>15} {'warm median ms':>15} {'warm 95 % ms':>15}")
         for name, (_, noted) in figures.items():

@@ -1,7 +1,7 @@
 """What a statement with ten million rows does to the server's memory: ``python -m bench.memory [--rows N]``.
 
-Prints the resident memory of ``neo4j-m2m serve`` before and after such statements, and beside it that of a process that
-fetches all rows and cuts afterwards, as a server without a limit must; that one is asked for a tenth, for safety.
+Prints the resident memory of ``neo4j-m2m serve`` before and after such statements; and, to compare, that of a process
+that fetches all rows and cuts afterwards, as a server without a limit must. That one gets a tenth, for safety.
 """
 
 from __future__ import annotations

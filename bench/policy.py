@@ -1,8 +1,8 @@
 """How long a policy of a thousand rules takes to decide: ``python -m bench.policy [--rules N]``.
 
-Every rule asks for a platform, a kind and an id, every tenth id with a star, and the callers are spread over all rules
-and beyond. ``warm`` is a caller that was decided before, ``cold`` one that was not; beside it, in the same run, a walk
-over the same rules as they come out of the TOML parser, with `fnmatch` on every pattern.
+Every rule asks for a platform, a kind and an id, every tenth id with a star. The callers are spread over all rules, and
+some fit none. ``warm`` is a caller that was decided before, ``cold`` one that was not. To compare, the same run walks
+over the same rules as they come from the TOML parser, with `fnmatch` on every pattern.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def policy_text(rules: int) -> str:
 
 
 def callers(rules: int, count: int, salt: str) -> list[Principal]:
-    """Principals that no other ``salt`` has: evenly over the rules, and one in ten fits none."""
+    """Principals that are unique to ``salt``: evenly over the rules, and one in ten fits no rule."""
     found = []
     for number in range(count):
         rule = number * rules // count
@@ -44,7 +44,7 @@ def callers(rules: int, count: int, salt: str) -> list[Principal]:
 
 
 def naive(rules: list[dict[str, Any]], principal: Principal) -> str | None:
-    """The name of the first rule that fits, found as one would write it at first."""
+    """The name of the first rule that fits, found in the most obvious way."""
     for rule in rules:
         for condition in ("platform", "kind", "id", "tenant"):
             patterns = rule.get(condition)
@@ -81,7 +81,7 @@ def main() -> None:
         for principal in principals:
             grant = policy.explain(principal).grant
             if (grant and grant.rule) != naive(tables, principal):
-                raise RuntimeError("the two do not decide alike")
+                raise RuntimeError("the two decide differently")
         figures["cold"].append(microseconds(policy.grant_for, principals))
         figures["warm"].append(microseconds(policy.grant_for, principals * 50))
         figures["naive walk"].append(microseconds(lambda principal: naive(tables, principal), principals))

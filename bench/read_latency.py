@@ -1,7 +1,7 @@
 """What a warm read costs a caller whose database is 20 ms away: ``python -m bench.read_latency [--calls N]``.
 
 Prints, for the bare driver and for each MCP server, the median and 95th percentile of a one-hop read by an indexed
-property, and how many round trips to the database it took, seen by a proxy that delays each way by half the distance.
+property, and how many round trips to the database it took: a proxy counts them, delaying each way by half the distance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The servers that are measured, each started as a process of its own that speaks MCP over HTTP on the loopback."""
+"""The servers that are measured, each started as a process that speaks MCP over HTTP on the loopback interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RIVALS = Path(sys.prefix).parent / ".venv-rivals" / "bin"
 class Competitor:
     """A server: how to start it, where it answers, and the name of its reading tool.
 
-    ``credentials`` is what a caller must send by HTTP Basic, where the server passes that on to the database.
+    ``credentials`` is what a caller must send by HTTP Basic, if the server passes it on to the database.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Competitor:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The server, once its port answers; what it prints is thrown away."""
+        """The server, once its port answers; its output is discarded."""
         silent = subprocess.DEVNULL
         with subprocess.Popen(self.command, env=self.environ, stdin=silent, stdout=silent, stderr=silent) as process:
             try:
@@ -53,7 +53,7 @@ class Competitor:
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         for _ in range(600):
             if process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended at its start with status {process.returncode}")
+                raise RuntimeError(f"{self.name} ended while starting, with status {process.returncode}")
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return

@@ -1,4 +1,4 @@
-"""Who may enter ``serve``, and what he may do there, as the settings say."""
+"""Who may enter ``serve``, and what they may do there, as the settings say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Access", "access", "checked_secrets", "local_access", "local_princip
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The door of ``serve``: who calls, what he may do, where the credentials are, and whether callers have to prove
+    """The door of ``serve``: who calls, what they may do, where the credentials are, and whether callers have to prove
     who they are.
     """
 
@@ -37,16 +37,16 @@ class Access:
 
 
 async def local_principal(request: Request) -> Principal | Response:
-    """Whoever reaches the loopback interface is this machine's own user."""
+    """Whoever reaches the loopback interface counts as the local user."""
     return LOCAL_PRINCIPAL
 
 
 def access(settings: CommandLineSettings) -> Access:
-    """The door that ``settings`` describe: with issuers or API keys everybody proves who he is, this machine's own user
-    too; without, everybody is this machine's own user.
+    """The door that ``settings`` describe. With issuers or API keys, all callers have to prove who they are, the local
+    user too; without them, every caller counts as the local user.
 
     Raises:
-        IssuerError, PolicyError: What the settings hold or name does not parse, cannot be read, or lets nobody in.
+        IssuerError, PolicyError: The settings, or a file that they name, are malformed, unreadable, or admit nobody.
         CredentialError, LocalError: A stored credential, or the file of API keys, cannot be used.
     """
     if settings.issuers is None and settings.keys_file is None and settings.keys_secret is None:
@@ -58,10 +58,10 @@ def access(settings: CommandLineSettings) -> Access:
 
 
 def local_access(settings: CommandLineSettings) -> tuple[Access, Grant]:
-    """The door at which everybody is this machine's own user, and what that user may do.
+    """The door at which every caller counts as the local user, and what that user may do.
 
     Raises:
-        PolicyError: Nothing; or the policy does not parse or cannot be read.
+        PolicyError: The policy grants nothing, does not parse, or cannot be read.
         CredentialError, LocalError: A stored credential cannot be used.
     """
     secrets = checked_secrets(settings)
@@ -69,18 +69,17 @@ def local_access(settings: CommandLineSettings) -> tuple[Access, Grant]:
     grant = grant_for(LOCAL_PRINCIPAL)
     if grant is None:
         raise PolicyError(
-            "The policy grants this machine's own user nothing, so nobody could be served. Add a rule with "
-            'kind = "local".'
+            'The policy grants the local user nothing, so nobody could be served. Add a rule with kind = "local".'
         )
     return Access(local_principal, grant_for, secrets, proves=False), grant
 
 
 def checked_secrets(settings: CommandLineSettings) -> SecretDirectory | None:
-    """The directory of credentials that ``settings`` name, after a look at each of them.
+    """The directory of credentials that ``settings`` name; each credential in it is checked.
 
     Raises:
-        SecretError, CredentialError, LocalError: One of them cannot be used or read, or the one that the settings name
-            is not there.
+        SecretError, CredentialError, LocalError: One of them cannot be used or read, or the one named in the settings
+            does not exist.
     """
     if settings.credentials_dir is None:
         return None
@@ -122,8 +121,8 @@ def _api_keys(settings: CommandLineSettings, secrets: SecretDirectory | None) ->
     if name is not None:
         if secrets is None:
             raise LocalError(
-                f"{settings.variable('keys_secret')} names a secret, and {settings.variable('credentials_dir')} no "
-                "directory to find it in. Set both."
+                f"{settings.variable('keys_secret')} names a secret, but {settings.variable('credentials_dir')} names "
+                "no directory that holds it. Set both."
             )
         parse_key_ring(secrets.read(name).text.get_secret_value(), name)
         return stored_api_keys(settings, secrets, platform="local")

@@ -1,7 +1,7 @@
 """``keys create``, ``keys list``, ``keys revoke``: the key ring as a file on this machine.
 
-What these commands print on stdout is the key that was made, once, or a table without secrets; sentences for people are
-on stderr. The file is replaced as a whole, under a lock, so that two commands at once lose nothing and a reader never
+These commands print on stdout the key that was made, once, or a table without secrets; sentences for people go to
+stderr. The file is replaced as a whole, under a lock: so two commands at once lose nothing, and a reader never
 sees half of it.
 """
 
@@ -45,16 +45,16 @@ def duration(text: str) -> timedelta | None:
     parts = re.fullmatch(r"([1-9][0-9]{0,6})([mhdw])", text)
     if parts is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration: write a number and m, h, d or w, such as 90d, or never"
+            f"{text!r} is not a duration: write a number and m, h, d or w, such as 90d, or never"
         )
     span = timedelta(**{_UNITS[parts[2]]: int(parts[1])})
     if span > _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text} is more than ten years: write never if that is what you mean")
+        raise argparse.ArgumentTypeError(f"{text} is more than ten years: if you mean that, write never")
     return span
 
 
 def matching(pattern: str, what: str) -> Callable[[str], str]:
-    """A check that a text is ``what``, as ``pattern`` has it. It raises ``ArgumentTypeError``, which quotes nothing."""
+    """A check that a text is ``what``, by ``pattern``. It raises ``ArgumentTypeError``, which quotes nothing."""
 
     def check(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
@@ -65,10 +65,10 @@ def matching(pattern: str, what: str) -> Callable[[str], str]:
 
 
 def ring_file(given: str | None, settings: CommandLineSettings) -> Path:
-    """The file of the key ring: the one that was given, or the setting's, or the user's own, whose directory is made.
+    """The file of the key ring: the given one, or the setting's, or the user's own, whose directory is created.
 
     Raises:
-        LocalError: There is no directory to put it in.
+        LocalError: The directory for it does not exist.
     """
     if given:
         path = Path(given).expanduser().absolute()
@@ -83,7 +83,7 @@ def ring_file(given: str | None, settings: CommandLineSettings) -> Path:
         except OSError as error:
             raise LocalError(f"The directory {path.parent} cannot be made: {error.strerror}.") from None
     if not path.parent.is_dir():
-        raise LocalError(f"There is no directory {path.parent} to keep the key ring in. Make it first.")
+        raise LocalError(f"There is no directory {path.parent} for the key ring. Create it first.")
     return path.resolve()
 
 
@@ -96,7 +96,7 @@ def create_key(
     tenant: str,
     as_json: bool,
 ) -> None:
-    """Add a key to the ring at ``path``, which is made if it is not there, and print it on stdout.
+    """Add a key to the ring at ``path``, which is created if necessary, and print it on stdout.
 
     Raises:
         LocalError: The ring cannot be read or written, or the key could not be printed.
@@ -118,7 +118,7 @@ def create_key(
         namesakes = sum(key.name == name and key.state(time.time()) == "valid" for key in ring.keys)
         _write(path, KeyRing(keys=(*ring.keys, entry)))
     _print_once(_as_json(entry, made.text) if as_json else made.text.get_secret_value(), entry.id)
-    say(f"Key {entry.id} proves {name}{_until(entry)}. It is shown this once: only its hash is in {path}.")
+    say(f"Key {entry.id} proves {name}{_until(entry)}. It is shown only now: only its hash is in {path}.")
     if namesakes:
         say(f"{namesakes} other valid key(s) prove {name} too. Revoke them once nobody uses them.")
 
@@ -147,7 +147,7 @@ def list_keys(path: Path) -> None:
 
 
 def revoke_key(path: Path, *, key_id: str) -> None:
-    """Mark a key of the ring at ``path`` as revoked. To do so again changes nothing.
+    """Mark a key of the ring at ``path`` as revoked. A second time changes nothing.
 
     Raises:
         LocalError: The ring cannot be read or written, or has no such key.
@@ -160,10 +160,10 @@ def revoke_key(path: Path, *, key_id: str) -> None:
         key = next((key for key in ring.keys if key.id == key_id), None)
         if key is None:
             raise LocalError(
-                f"No key in {path} has that id. `neo4j-m2m keys list` shows the ids; of a key, it is the middle."
+                f"No key in {path} has that id. `neo4j-m2m keys list` shows the ids; in a key, it is the middle part."
             )
         if key.revoked is not None:
-            say(f"Key {key.id} of {key.name} was revoked already, at {_day(key.revoked)}.")
+            say(f"Key {key.id} of {key.name} was already revoked, at {_day(key.revoked)}.")
             return
         revoked = key.model_copy(update={"revoked": datetime.now(UTC).replace(microsecond=0)})
         _write(path, KeyRing(keys=tuple(revoked if other is key else other for other in ring.keys)))
@@ -174,7 +174,7 @@ def read_ring(path: Path) -> KeyRing:
     """The ring at ``path``.
 
     Raises:
-        LocalError: It is not there, cannot be read, or others than its owner may read or write it.
+        LocalError: It does not exist, cannot be read, or users other than its owner may read or write it.
         KeyRingError: It does not parse.
     """
     try:
@@ -188,7 +188,7 @@ def read_ring(path: Path) -> KeyRing:
     except FileNotFoundError:
         raise _no_ring(path) from None
     except UnicodeDecodeError:
-        raise LocalError(f"The key ring {path} is no text.") from None
+        raise LocalError(f"The key ring {path} is not text.") from None
     except OSError as error:
         raise LocalError(f"The key ring {path} cannot be read: {error.strerror}.") from None
     return parse_key_ring(text, str(path))
@@ -214,7 +214,7 @@ def _locked(path: Path) -> Iterator[None]:
         raise LocalError(f"The key ring {path} cannot be locked: {error.strerror}.") from None
     with lock:
         if not lock.acquire(Mode.EXCLUSIVE, timeout=_SECONDS_FOR_THE_LOCK):
-            raise LocalError(f"Another command has been changing the key ring {path} for long. Try again.")
+            raise LocalError(f"Another command has locked the key ring {path} for too long. Try again.")
         yield
 
 
@@ -222,10 +222,10 @@ def _print_once(text: str, key_id: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        # What could not be written waits in the buffer, and would be tried once more when the interpreter ends.
+        # The unwritten text stays in the buffer, and the interpreter would try to write it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise LocalError(
-            f"The key was made but could not be printed: {error.strerror}. Take it back: neo4j-m2m keys revoke {key_id}"
+            f"The key was made but could not be printed: {error.strerror}. Revoke it: neo4j-m2m keys revoke {key_id}"
         ) from None
 
 

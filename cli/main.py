@@ -31,11 +31,11 @@ __all__ = ["build_parser", "main"]
 _SECONDS_BETWEEN_CHECKS = 0.5
 
 _TALKATIVE = ("neo4j", "uvicorn", "httpx2", "botocore", "boto3", "werkzeug", "moto")
-"""Libraries that log what goes well: their lines would drown this project's own."""
+"""Libraries that log normal events: their lines would hide this project's own."""
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGINT arrived. Not an Exception: nothing on the way out may take it for a failure and go on."""
+    """SIGTERM or SIGINT arrived. Not an Exception: no handler may take it for a failure and continue."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to bind; any but the loopback's needs callers who prove who they are",
+        help="address to bind; any other than loopback needs callers who prove who they are",
     )
     serve.add_argument("--port", type=_port, help="port to bind (default: 8000, or a free one)")
     serve.add_argument("--stdio", action="store_true", help="speak over stdin and stdout instead of HTTP")
@@ -178,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         audit = logging.getLogger(AUDIT_LOGGER)
         if not audit.handlers:
-            # A line of the audit is a JSON object alone, for whoever collects it.
+            # A line of the audit is only a JSON object, for whoever collects it.
             audit.addHandler(logging.StreamHandler(sys.stderr))
             audit.propagate = False
         for name in _TALKATIVE:
@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second signal must not interrupt the stopping, which is bounded in time.
+    # A second signal is ignored: it must not interrupt the stopping, which has a time limit.
     for handled in (signal.SIGINT, signal.SIGTERM):
         signal.signal(handled, signal.SIG_IGN)
     raise Stopped
@@ -213,7 +213,7 @@ def _serve(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
         return 0
     with contextlib.suppress(Stopped):
         serve_stdio(settings)
-    # The thread that reads stdin may still hold its lock, on which an orderly exit of the interpreter would wait.
+    # The thread that reads stdin may still hold its lock; a normal exit of the interpreter would wait for it.
     sys.stderr.flush()
     os._exit(0)
 

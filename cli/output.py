@@ -1,4 +1,4 @@
-"""What a command says to a person: on stderr, since stdout belongs to results, so that they can be piped."""
+"""What a command says to a person: on stderr, since stdout is for results, which can be piped."""
 
 from __future__ import annotations
 

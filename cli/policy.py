@@ -14,18 +14,18 @@ from core.tools import ALL_TOOLS
 __all__ = ["NOTHING_GRANTED", "explain"]
 
 NOTHING_GRANTED = 3
-"""The exit status where the principal may do nothing."""
+"""The exit status if the principal may do nothing."""
 
 
 def explain(file: str | None, principal: Principal, settings: Settings) -> int:
-    """Print why ``principal`` may do what it may; returns the exit status, 0 or `NOTHING_GRANTED`.
+    """Print what ``principal`` may do, and why; returns the exit status, 0 or `NOTHING_GRANTED`.
 
     Raises:
         PolicyError: The policy cannot be read, or does not parse.
     """
     setting = Settings.variable("policy")
     if file is None and settings.policy is None:
-        say(f"No policy is given by --policy or {setting}: the default holds.")
+        say(f"No policy is given by --policy or {setting}: the default applies.")
         decision = Decision(read_only(principal), [])
     else:
         policy = read_policy(file or settings.policy or "", source="--policy" if file else setting, tools=ALL_TOOLS)

@@ -1,4 +1,4 @@
-"""A directory of files as a secret store: each file is a secret, named as the file is, with or without its ending."""
+"""A directory of files as a secret store: each file is a secret with the file's name, with or without extension."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["SecretDirectory"]
 
 
 class SecretDirectory:
-    """The files in ``directory`` that only their owner can read. A file that was written anew has another version."""
+    """The files in ``directory`` that only their owner can read. A file that was written again has another version."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def names(self) -> list[str]:
-        """The names of the secrets there are.
+        """The names of all secrets in the directory.
 
         Raises:
             LocalError: The directory cannot be read, or two files have one name.
@@ -44,7 +44,7 @@ class SecretDirectory:
         """The secret in the file of that ``name``.
 
         Raises:
-            SecretError: There is no such file, it can be read by others, or not by this process, or is no text.
+            SecretError: There is no such file, others can read it, this process cannot, or it is not text.
         """
         return await asyncio.to_thread(self.read, name)
 
@@ -64,7 +64,7 @@ class SecretDirectory:
         except OSError as error:
             raise SecretUnreachable(f"{self._directory} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
-            raise SecretMalformed(f"The credential {path} is no UTF-8 text.") from None
+            raise SecretMalformed(f"The credential {path} is not UTF-8 text.") from None
         if stat.S_IMODE(state.st_mode) & 0o077:
             raise SecretDenied(f"The credential {path} can be read or written by others: chmod 600 it first.")
         return Secret(name, SecretStr(text), f"{state.st_mtime_ns}-{state.st_ino}-{state.st_size}")

@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 DEFAULT_PORT = 8000
-"""Tried first where no port is asked for; any free one is taken if it is in use."""
+"""Tried first if no port was given; if it is in use, any free one is taken."""
 
 _DRAIN_SECONDS = 5
-"""How long calls that are under way may go on after the server was told to stop."""
+"""Seconds that running calls may take after the server was told to stop."""
 
 
 def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) -> None:
@@ -57,7 +57,7 @@ def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) ->
     loopback = is_loopback(host)
     if not loopback and not door.proves:
         raise LocalError(
-            f"Binding {host} would open the graph to whoever can reach it, and nobody has to prove who he is. "
+            f"Binding {host} would open the graph to everyone who can reach it: callers need not prove who they are. "
             f"Configure {settings.variable('issuers')} or {settings.variable('keys_file')} first, or leave out --host."
         )
     with _listener(host, port) as listener, served_database(settings) as complete:
@@ -77,10 +77,10 @@ def _workload(settings: CommandLineSettings) -> WorkloadTokens | None:
 
 
 def _listener(host: str, port: int | None) -> socket.socket:
-    """A socket bound to ``port`` of ``host``; for None to the default one, or any that is free."""
+    """A socket bound to ``port`` of ``host``; None means the default one, or any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP; with it on, an
-    # answer whose head and body are sent apart waits 40 ms for the client's acknowledgement.
+    # The protocol is named, since asyncio turns Nagle's algorithm off only if it can see that it is TCP. With Nagle, an
+    # answer whose head and body are sent separately waits 40 ms for the client's acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for attempt in (DEFAULT_PORT, 0) if port is None else (port,):
@@ -137,8 +137,8 @@ def serve_stdio(settings: CommandLineSettings) -> None:
     with served_database(settings) as complete:
         say("Serving MCP over stdio.")
         application = Application(complete, door.authenticate, secrets=door.secrets, workload=_workload(settings))
-        # A read of stdin cannot be interrupted. In a daemon thread it need not be: this thread waits for the end of the
-        # conversation or for a signal, whichever comes first, and gives the database back in either case.
+        # A read of stdin cannot be interrupted. In a daemon thread, it need not be: this thread waits for the end of
+        # the conversation or for a signal, whichever comes first, and releases the database in both cases.
         done = threading.Event()
         threading.Thread(target=_converse, args=(application, grant, done), daemon=True).start()
         done.wait()

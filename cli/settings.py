@@ -1,4 +1,4 @@
-"""The settings of the command line: the server's, and the files that take the place of a cloud's stores."""
+"""The settings of the command line: the server's, and the files that replace a cloud's stores."""
 
 from __future__ import annotations
 

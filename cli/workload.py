@@ -1,4 +1,4 @@
-"""The identity of this process, as a file with a token that somebody keeps fresh, the way Kubernetes projects them."""
+"""The identity of this process: a file with a token that something else keeps fresh, as in Kubernetes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.errors import TokenUnavailable
 __all__ = ["tokens_in_file"]
 
 _UNSAID_LIFETIME = 60.0
-"""Seconds after which a token that does not say when it ends is read again."""
+"""Seconds after which a token without an expiry is read again."""
 
 
 def tokens_in_file(path: Path) -> WorkloadTokens:
-    """Tokens of this process: whatever stands in the file ``path`` when one is needed; scopes make no difference.
+    """Tokens of this process: the content of the file ``path`` when one is needed; scopes make no difference.
 
     Source: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/ (token projection).
     """
@@ -31,7 +31,7 @@ def tokens_in_file(path: Path) -> WorkloadTokens:
         except (OSError, UnicodeDecodeError):
             text = ""
         if not text:
-            raise TokenUnavailable(f"There is no token in {path}, where this server's own identity should be.")
+            raise TokenUnavailable(f"There is no token in {path}, which should hold this server's own token.")
         return AccessToken(SecretStr(text), _end(text))
 
     return token

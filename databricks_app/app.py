@@ -35,10 +35,10 @@ __all__ = ["application_of", "behind_the_proxy", "main"]
 logger = logging.getLogger("databricks_app")
 
 _DRAIN_SECONDS = 8
-"""How long calls that are under way may go on after SIGTERM; Databricks kills an app 15 seconds after it."""
+"""Seconds that running calls may take after SIGTERM; Databricks kills an app 15 seconds after it."""
 _CLOSE_SECONDS = 1.5
 _KEEP_ALIVE_SECONDS = 75
-"""An idle connection is the proxy's to close: one that the app closes first may be in use by then."""
+"""The proxy should close idle connections: one that the app closes first may already be in use again."""
 
 _PORT = "DATABRICKS_APP_PORT"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -69,7 +69,7 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
 
 
 def behind_the_proxy(application: Application) -> AsgiApp:
-    """``application`` as an ASGI app that answers in time, counted from the arrival, and logs by the proxy's id."""
+    """``application`` as an ASGI app that answers in time, counted from the arrival, and logs with the proxy's id."""
 
     def told(scope: Scope) -> PlatformRequest:
         request_id = _request_id(scope)
@@ -80,7 +80,7 @@ def behind_the_proxy(application: Application) -> AsgiApp:
 
 
 def _request_id(scope: Scope) -> str:
-    """The proxy's id of the request, if there is one and it is one; else one of the app's own."""
+    """The proxy's id of the request, if it is present and well-formed; else one of the app's own."""
     found = [value for name, value in scope["headers"] if name.lower() == b"x-request-id"]
     if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]):
         return str(found[0].decode("ascii"))
@@ -111,7 +111,7 @@ async def _serve(application: Application, port: int) -> None:
     )
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal once more when it has stopped; that must not end the process before all is closed.
+        # uvicorn raises the signal again when it has stopped; that must not end the process before all is closed.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     logger.info("serving MCP on port %d", port)
     try:
@@ -124,7 +124,7 @@ async def _serve(application: Application, port: int) -> None:
 
 
 def main() -> int:
-    """Serve until told to stop; 0 then, 1 if the settings do not do, which the log explains."""
+    """Serve until told to stop; returns 0 then, or 1 if the settings are wrong, which the log explains."""
     log_as_json("INFO")
     try:
         settings = DatabricksSettings.from_environ(os.environ)

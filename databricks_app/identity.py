@@ -1,16 +1,16 @@
 """Who calls, behind the proxy of Databricks Apps.
 
-The proxy lets in whom the app's permissions let in, and writes into headers who that is. Whether it takes away such
-headers as a client sent itself is not documented, and reports differ; so a name in a header proves nothing here. What
-proves a caller is a token that this server verifies:
+The proxy lets in callers who have permission on the app, and writes into headers who they are. Whether it removes such
+headers if a client sent them is not documented, and reports differ; so a name in a header proves nothing here. A caller
+is proved by a token that this server verifies:
 
-* ``Authorization``, the caller's own, where the proxy hands it on;
-* ``X-Forwarded-Access-Token``, that of the user on whose behalf the app acts, where the app has user authorization.
+* ``Authorization``: the caller's own token, if the proxy passes it on;
+* ``X-Forwarded-Access-Token``: the token of the user on whose behalf the app acts, if the app has user authorization.
 
-Each may come once. Where both come, both have to hold and to be of one and the same principal, whose forwarded token
-then counts: nobody acts for a user by adding that user's token to a request of his own. A token that does not hold is
-refused, whatever else the request carries. Without any token there is nothing but the name in ``X-Forwarded-User``,
-and that is refused, or reads, as the operator chose.
+Each may occur once. If both occur, both must be valid and belong to the same principal, and then the forwarded token
+counts: so nobody can act for a user by adding that user's token to their own request. An invalid token is refused,
+whatever else the request carries. Without any token, there is only the name in ``X-Forwarded-User``: that is refused,
+or may only read, as the operator chose.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers .
 """
@@ -40,9 +40,9 @@ _NAME = re.compile(r"[A-Za-z0-9._%+@-]{1,256}")
 
 
 class AppDoor:
-    """Proves callers by tokens that ``tokens`` verifies, and personal access tokens if there is a verifier of these.
+    """Proves callers by tokens that ``tokens`` verifies, and by personal access tokens if ``pats`` verifies these.
 
-    ``forwarded`` is whether a caller whom only the proxy names is let in, as a principal of the kind ``forwarded``.
+    ``forwarded`` says whether callers whom only the proxy names may enter, as principals of the kind ``forwarded``.
     """
 
     def __init__(self, tokens: BearerDoor, pats: PatVerifier | None = None, *, forwarded: bool = False) -> None:
@@ -78,19 +78,19 @@ class AppDoor:
         return await self._pats.verify(credential)
 
     def _named(self, request: Request) -> Principal:
-        """The principal whom the proxy names, and nothing proves."""
+        """The principal whom the proxy names, without any proof."""
         name = _only(request, USER) if self._forwarded else None
         if not name:
             raise Unauthenticated
         if _NAME.fullmatch(name) is None:
-            raise Unauthenticated("the name that was forwarded is not of the form of one")
+            raise Unauthenticated("the forwarded name is malformed")
         return Principal("databricks", "forwarded", name, name=name, proved_by="a header of the proxy; not verified")
 
 
 def subject_token(request: Request) -> SecretStr | None:
     """The token of the user on whose behalf ``request`` is made: the forwarded one, or else the caller's own.
 
-    A personal access token is none: it is good for everything that its user may do, and is handed on to nobody.
+    A personal access token is not passed on to anyone: it allows everything that its user may do.
     """
     forwarded = request.header(USER_TOKEN)
     token = SecretStr(forwarded.strip()) if forwarded and forwarded.strip() else bearer_token(request)
@@ -100,8 +100,8 @@ def subject_token(request: Request) -> SecretStr | None:
 def capped(grant_for: GrantFor) -> GrantFor:
     """``grant_for``, which gives a principal of the kind ``forwarded`` no more than what everybody may have.
 
-    Tools that only read; and no rule that chooses a credential, a database or a database user: such a rule means the
-    one whom it names, and that is not known.
+    It allows only tools that read, and no rule that chooses a credential, a database or a database user: such a rule is
+    meant for one certain caller, and nothing proves that this is the one.
     """
 
     def granted(principal: Principal) -> Grant | None:
@@ -116,10 +116,10 @@ def capped(grant_for: GrantFor) -> GrantFor:
 
 
 def _only(request: Request, header: str) -> str | None:
-    """The value of a header of the proxy's, which comes once.
+    """The value of one of the proxy's headers, which may occur once.
 
     Raises:
-        Unauthenticated: It came more than once, so that one of them is not the proxy's.
+        Unauthenticated: It occurs more than once, so one of them is not from the proxy.
     """
     values = [value.strip() for name, value in request.headers if name == header]
     if len(values) > 1:
@@ -128,7 +128,7 @@ def _only(request: Request, header: str) -> str | None:
 
 
 def _as_addressed(request: Request) -> Request:
-    """``request`` with the host that its client called, which the proxy replaces: it stands in the metadata only."""
+    """``request`` with the host that its client called, which the proxy replaces; only for the metadata."""
     hosts = [value for name, value in request.headers if name == ADDRESSED]
     if len(hosts) != 1:
         return request

@@ -1,4 +1,4 @@
-"""The app's log: one JSON object a line on stdout, where the platform collects it."""
+"""The app's log: one JSON object per line on stdout, where the platform collects it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TALKATIVE = ("neo4j", "uvicorn", "databricks", "urllib3")
 
 
 class _JsonFormatter(logging.Formatter):
-    """What a record says, without the text of an exception: that may hold a credential."""
+    """The content of a record, without the text of an exception, which may hold a credential."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = getattr(record, "audit_line", None) or {
@@ -38,7 +38,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def log_as_json(level: str) -> None:
-    """Log to stdout from now on; ``level`` does not hold for the audit, of which every line is written."""
+    """Log to stdout from now on. ``level`` does not apply to the audit: all its lines are written."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter())
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Personal access tokens: whose one is, the workspace knows and says. For development; see `NEO4J_M2M_ACCEPT_PATS`."""
+"""Personal access tokens: the workspace says whose they are. For development; see `NEO4J_M2M_ACCEPT_PATS`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from core.remembered import BoundedMap
 __all__ = ["PAT_PREFIX", "PatVerifier"]
 
 PAT_PREFIX = "dapi"
-"""What a personal access token begins with, and a JWT never does."""
+"""The start of every personal access token, and of no JWT."""
 
 _FORM = re.compile(r"dapi[0-9A-Za-z-]{16,128}")
 _ME = "/api/2.0/preview/scim/v2/Me"
 _APPLICATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _ACCEPTED_SECONDS = 60.0
-"""How long a token that was withdrawn may still be accepted."""
+"""Seconds for which a withdrawn token may still be accepted."""
 _REFUSED_SECONDS = 10.0
 _REMEMBERED_LIMIT = 256
 
 
 class PatVerifier:
-    """Asks the workspace at ``host`` who a token is of. Answers are remembered for a moment, by the token's SHA-256."""
+    """Asks the workspace at ``host`` whose a token is. Answers are remembered briefly, by the token's SHA-256."""
 
     def __init__(self, host: str, *, clock: Callable[[], float] = time.time) -> None:
         self._host = host
@@ -38,14 +38,14 @@ class PatVerifier:
         self._remembered: BoundedMap[bytes, tuple[float, Principal | None]] = BoundedMap(_REMEMBERED_LIMIT)
 
     async def verify(self, token: str) -> Principal:
-        """Whom ``token`` proves the caller to be.
+        """The principal that ``token`` proves.
 
         Raises:
             Unauthenticated: The workspace does not know it.
             IssuerUnavailable: The workspace cannot be asked.
         """
         if _FORM.fullmatch(token) is None:
-            raise Unauthenticated("the credential is not of the form of a personal access token")
+            raise Unauthenticated("the credential does not look like a personal access token")
         digest = hashlib.sha256(token.encode()).digest()
         asked_at = self._clock()
         until, principal = self._remembered.get(digest) or (float("-inf"), None)

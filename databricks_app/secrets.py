@@ -1,7 +1,7 @@
 """Secret scopes as the secret store, read with the app's own service principal.
 
-What the app's secret resource held when the process started is good for the first fetch, and stays as it was: the
-platform sets a variable once. From then on the scope itself is asked, through databricks-sdk, which is imported then.
+The value of the app's secret resource at the start of the process is used for the first fetch only, since the platform
+sets a variable once. After that, the scope itself is asked, through databricks-sdk, which is imported then.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/secrets .
 """
@@ -45,10 +45,10 @@ _FIELDS = ("uri", "username", "password", "database")
 
 
 class SecretScopes:
-    """Fetches secrets called SCOPE/KEY; of one called SCOPE, the keys ``uri``, ``username`` and ``password`` in it.
+    """Fetches secrets named SCOPE/KEY; for one named SCOPE, the keys ``uri``, ``username`` and ``password`` in it.
 
-    ``first`` is what the secret ``first_name`` held when the process started. Scopes have no versions: a digest with a
-    key that this process alone has tells one value from another, and tells nobody what it is.
+    ``first`` is the value of the secret ``first_name`` when the process started. Scopes have no versions: a digest,
+    with a key that only this process has, tells one value from another, and reveals nothing about it.
     """
 
     def __init__(self, workspace: Workspace, *, first_name: str | None = None, first: SecretStr | None = None) -> None:
@@ -71,9 +71,9 @@ class SecretScopes:
         return Secret(name, text, digest.hexdigest())
 
     async def _in_a_thread(self, work: Callable[[], T], name: str) -> T:
-        """``work`` in a thread that nobody waits for at the end: the SDK asks for a token without any limit of time."""
+        """``work`` in a thread that nobody waits for at the end: the SDK asks for a token without a time limit."""
         if not self._asking.acquire(blocking=False):
-            raise SecretUnreachable(f"The workspace has not answered earlier questions; {name} was not asked for.")
+            raise SecretUnreachable(f"The workspace has not answered earlier requests; {name} was not requested.")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
 
@@ -95,7 +95,7 @@ class SecretScopes:
                 self._asking.release()
             try:
                 loop.call_soon_threadsafe(settle, result, failure)
-            except RuntimeError:  # the loop has ended meanwhile
+            except RuntimeError:  # the loop has ended in the meantime
                 return
 
         threading.Thread(target=run, name="secret scope", daemon=True).start()
@@ -106,7 +106,7 @@ class SecretScopes:
         if slash:
             return SecretStr(self._value(scope, key, name))
         values = {field: self._value(scope, field, name) for field in _FIELDS[:-1]}
-        with contextlib.suppress(SecretNotFound):  # without one it is the user's home database
+        with contextlib.suppress(SecretNotFound):  # without it, the user's home database is used
             values["database"] = self._value(scope, "database", name)
         return SecretStr(json.dumps(values))
 
@@ -118,7 +118,7 @@ class SecretScopes:
         try:
             return base64.b64decode(encoded or "", validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise SecretMalformed(f"The secret {name} holds no text. Store JSON, or the file from Aura.") from None
+            raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.") from None
 
     def _connected(self) -> Any:
         with self._lock:
@@ -127,9 +127,9 @@ class SecretScopes:
         from databricks.sdk import WorkspaceClient
         from databricks.sdk.config import Config
 
-        # Its warnings quote what the workspace answered.
+        # Its warnings quote the workspace's answers.
         logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
-        # Made without the lock: it asks the workspace where its tokens are issued, and that may take long.
+        # Made without the lock: it asks the workspace where its tokens are issued, which may take long.
         host = self._workspace.host
         config = Config(
             host=host,
@@ -149,14 +149,14 @@ class SecretScopes:
 
 
 def _explained(scope: str, key: str, error: BaseException) -> SecretError:
-    """What a failure of the SDK means; nothing that the workspace said is quoted.
+    """What a failure of the SDK means; nothing from the workspace's answer is quoted.
 
     Source: https://docs.databricks.com/api/workspace/secrets/getsecret (errors).
     """
     from databricks.sdk import errors
 
     if isinstance(error, TimeoutError):
-        # The SDK has tried again until its time was up; the last failure is the cause.
+        # The SDK has retried until its time was up; the last failure is the cause.
         error = error.__cause__ or error
     where = f"{scope}/{key}"
     kind = type(error).__name__
@@ -176,12 +176,12 @@ def _explained(scope: str, key: str, error: BaseException) -> SecretError:
     if refused or isinstance(error, errors.Unauthenticated):
         return SecretDenied(
             f"The workspace does not accept this app's service principal; the secret {where} was not read ({kind}). "
-            "Look whether it was removed from the workspace, and deploy the app again."
+            "Check whether it was removed from the workspace, and deploy the app again."
         )
     if isinstance(error, errors.TooManyRequests):
-        return SecretThrottled(f"The workspace is asked too often; the secret {where} was not read ({kind}).")
+        return SecretThrottled(f"The workspace gets too many requests; the secret {where} was not read ({kind}).")
     if isinstance(error, errors.BadRequest):
         return SecretNotFound(
-            f"The workspace has no secret of the name {where} to give ({kind}). Correct NEO4J_M2M_SECRET: SCOPE/KEY."
+            f"The workspace cannot return a secret named {where} ({kind}). Correct NEO4J_M2M_SECRET: SCOPE/KEY."
         )
     return SecretUnreachable(f"The workspace does not answer when asked for the secret {where} ({kind}).")

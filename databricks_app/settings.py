@@ -12,7 +12,7 @@ from core.settings import Settings
 __all__ = ["DatabricksSettings"]
 
 _LONGEST_CALL = 110
-"""Seconds; the proxy in front of an app gives a request 120, and then answers 504 without telling the app.
+"""Seconds; the proxy in front of an app gives a request 120, and then answers 504; the app does not learn of it.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/ (limits).
 """
@@ -26,12 +26,12 @@ class DatabricksSettings(Settings):
 
     secret_value: SecretStr | None = Field(
         None,
-        description="What the secret held when the app started, as an app resource gives it; saves the first request.",
+        description="The secret's value when the app started, from an app resource; saves the first request.",
     )
     forwarded_callers: Literal["refuse", "read"] = Field(
         "refuse",
-        description="What becomes of a caller whom only a header of the proxy names: `refuse`, or `read` (reading "
-        "tools at the most, whatever the policy says).",
+        description="What happens to callers whom only a header of the proxy names: `refuse`, or `read` (reading "
+        "tools only, whatever the policy says).",
     )
     accept_pats: bool = Field(
         False,
@@ -42,14 +42,14 @@ class DatabricksSettings(Settings):
     def _possible(self) -> Self:
         if self.timeout > _LONGEST_CALL:
             raise ValueError(
-                f"NEO4J_M2M_TIMEOUT: must be {_LONGEST_CALL} at most, for the proxy in front of an app ends a request "
+                f"NEO4J_M2M_TIMEOUT: must be at most {_LONGEST_CALL}: the proxy in front of an app ends a request "
                 "after 120 seconds"
             )
         if self.secret is not None and _SECRET.fullmatch(self.secret) is None:
             raise ValueError("NEO4J_M2M_SECRET: must be SCOPE/KEY, or SCOPE where the keys uri, username, password are")
         if self.secret_value is not None and "/" not in (self.secret or ""):
             raise ValueError(
-                "NEO4J_M2M_SECRET_VALUE is set, and NEO4J_M2M_SECRET does not say as SCOPE/KEY which secret that is: "
+                "NEO4J_M2M_SECRET_VALUE is set, but NEO4J_M2M_SECRET does not say as SCOPE/KEY which secret it is: "
                 "it has to be read again when the database refuses its login"
             )
         if self.keys_secret is not None:

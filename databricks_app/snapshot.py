@@ -1,9 +1,9 @@
-"""What is uploaded as the app: ``python3 -m databricks_app.snapshot FOLDER`` lays it out.
+"""Creates the folder that is uploaded as the app: ``python3 -m databricks_app.snapshot FOLDER``.
 
 An app is a folder with ``app.yaml`` and ``requirements.txt`` at its top. The root of this repository cannot be that
-folder, since its ``requirements.txt`` is another platform's; and a wheel of ``core`` cannot stand in a list of
-requirements whose other lines have hashes. So the sources themselves are laid beside the app's two files. The bundle
-calls this before it uploads; it needs nothing but Python's standard library.
+folder, since its ``requirements.txt`` is for another platform. A wheel of ``core`` cannot be in a list of requirements
+whose other lines have hashes. So the sources themselves are copied beside the app's two files. The bundle calls this
+before it uploads; it needs only Python's standard library.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/app-development .
 """
@@ -25,17 +25,17 @@ _SUFFIXES = (".py", ".typed")
 
 
 def lay_out(folder: Path) -> list[Path]:
-    """Make ``folder`` hold the app's snapshot and nothing else but a ``.gitignore``; returns its files, relative to it.
+    """Make ``folder`` hold the app's snapshot and otherwise only a ``.gitignore``; returns its files, relative to it.
 
     Raises:
-        FileExistsError: There is such a folder, and it holds something that is no snapshot.
+        FileExistsError: The folder exists and holds something that is not a snapshot.
     """
     folder.mkdir(parents=True, exist_ok=True)
     there = [path for path in folder.iterdir() if path.name != ".gitignore"]
     strangers = [path for path in there if path.name not in (*_PACKAGES, *_TOP, "__pycache__")]
     if strangers:
         raise FileExistsError(
-            f"{folder} holds {strangers[0].name}, which is no part of the app's snapshot. Choose another folder."
+            f"{folder} holds {strangers[0].name}, which is not part of the app's snapshot. Choose another folder."
         )
     for path in there:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -54,7 +54,7 @@ def lay_out(folder: Path) -> list[Path]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Lay the snapshot out in the folder that ``argv`` names."""
+    """Create the snapshot in the folder that ``argv`` names."""
     if len(argv) != 1:
         print("usage: python3 -m databricks_app.snapshot FOLDER", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""What the platform tells an app: its workspace, and the app's own service principal.
+"""What the platform tells an app about its workspace, and about the app's own service principal.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/system-env .
 """
@@ -34,13 +34,13 @@ class Workspace:
         """The workspace that the platform's own variables describe.
 
         Raises:
-            SettingsError: They are not there, or the host is none.
+            SettingsError: A variable is missing, or the host is invalid.
         """
         wanted = ("DATABRICKS_HOST", "DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET")
         missing = [name for name in wanted if not environ.get(name, "").strip()]
         if missing:
             raise SettingsError(
-                f"{', '.join(missing)} is not set. Databricks Apps sets it for every app; elsewhere it has to be set."
+                f"{', '.join(missing)} is not set. Databricks Apps sets it for every app; elsewhere set it yourself."
             )
         said = environ["DATABRICKS_HOST"].strip().rstrip("/").lower()
         host = said if "://" in said else f"https://{said}"
@@ -51,16 +51,16 @@ class Workspace:
         return cls(host, workspace_id, environ["DATABRICKS_CLIENT_ID"], SecretStr(environ["DATABRICKS_CLIENT_SECRET"]))
 
     def issuers(self) -> str:
-        """The list of issuers where the operator gave none: the workspace itself, for tokens of this workspace.
+        """The list of issuers if the operator gave none: the workspace itself, for tokens of this workspace.
 
-        A token says of its audience no more than the workspace. Users are let in, as what they are: ``user_on_behalf``.
+        The only audience in such a token is the workspace. Users may enter, as what they are: ``user_on_behalf``.
 
         Raises:
-            SettingsError: The workspace's id is not known, so that a token could be for any workspace.
+            SettingsError: The workspace's id is not known, so a token could be for any workspace.
         """
         if self.id is None:
             raise SettingsError(
-                "DATABRICKS_WORKSPACE_ID is not set, so it is not known for whom the workspace's tokens are. Set "
+                "DATABRICKS_WORKSPACE_ID is not set, so the audience of the workspace's tokens is not known. Set "
                 "NEO4J_M2M_ISSUERS to say whose tokens are accepted, and with which audience."
             )
         return (

@@ -36,7 +36,9 @@ def store(manager: RunningSecretsManager, *actions: str, name: str = "reader") -
     return SecretsManager(endpoint_url=manager.endpoint, region_name=REGION, **keys)
 
 
-async def test_the_current_value_is_fetched_with_its_version_and_each_time_anew(manager: RunningSecretsManager) -> None:
+async def test_the_current_value_is_fetched_with_its_version_and_again_each_time(
+    manager: RunningSecretsManager,
+) -> None:
     secrets = store(manager, name="current")
     first = await secrets.fetch("neo4j/agent")
     assert first.text.get_secret_value() == CANARY

@@ -86,7 +86,7 @@ def test_a_user_on_whose_behalf_an_agent_calls_enters_only_where_users_may(
 
 
 def other_key(running: Subscription) -> str:
-    """The claims of a good token, signed by somebody else who gives his key the same name."""
+    """The claims of a good token, signed by someone else whose key has the same name."""
     header = jwt.get_unverified_header(token(running))
     claims = jwt.decode(token(running), options={"verify_signature": False})
     stranger = Tenant().issuer()

@@ -47,7 +47,7 @@ def store(azure: Subscription) -> KeyVault:
     return KeyVault(azure.vault_url, identity(azure))
 
 
-async def test_the_current_version_is_fetched_and_each_time_anew(azure: Subscription) -> None:
+async def test_the_current_version_is_fetched_again_each_time(azure: Subscription) -> None:
     first_version = azure.vault.write("current", SecretStr(f"{CANARY}-1"))
     vault = store(azure)
     first = await vault.fetch("current")

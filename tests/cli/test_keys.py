@@ -96,7 +96,7 @@ async def test_the_key_opens_the_door_until_it_is_revoked(ring: Path) -> None:
     assert f"Key {key[4:14]} of foundry-prod is revoked" in done.stderr
     assert (await check.check(key)).reason == "revoked"
     first = parsed(ring)
-    assert "revoked already" in keys("revoke", key[4:14], ring=ring).stderr
+    assert "already revoked" in keys("revoke", key[4:14], ring=ring).stderr
     assert parsed(ring) == first
 
 

@@ -161,7 +161,7 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(environ: dict[str, str]) 
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "８０"])
-def test_a_port_that_is_none_is_refused(environ: dict[str, str], port: str) -> None:
+def test_an_invalid_port_is_refused(environ: dict[str, str], port: str) -> None:
     result = finished("serve", f"--port={port}", environ=environ)
     assert result.returncode == 2
     assert "is not a port" in result.stderr
@@ -178,7 +178,7 @@ def test_a_wrong_setting_stops_it_before_anything_starts() -> None:
 def test_a_uri_without_a_password_is_refused_at_start() -> None:
     result = finished("serve", environ=environment(NEO4J_URI="bolt://127.0.0.1:1"))
     assert result.returncode == 1
-    assert "NEO4J_URI is set and NEO4J_PASSWORD is not" in result.stderr
+    assert "NEO4J_URI is set, but NEO4J_PASSWORD is not" in result.stderr
 
 
 def test_a_client_that_hangs_up_stops_its_statement_in_the_database(
@@ -250,14 +250,14 @@ def test_a_policy_that_is_wrong_or_lets_nobody_in_stops_it_at_start(
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_another_address_is_not_bound_as_long_as_nobody_proves_who_he_is(environ: dict[str, str], host: str) -> None:
+def test_another_address_is_not_bound_as_long_as_callers_prove_nothing(environ: dict[str, str], host: str) -> None:
     result = finished("serve", "--host", host, environ=environ)
     assert result.returncode == 1
     assert "NEO4J_M2M_ISSUERS" in result.stderr
     assert "NEO4J_M2M_KEYS_FILE" in result.stderr
 
 
-async def test_with_api_keys_everybody_proves_who_he_is_and_the_policy_decides(
+async def test_with_api_keys_all_callers_prove_who_they_are_and_the_policy_decides(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     ring = tmp_path / "keys.json"

@@ -42,7 +42,7 @@ def issuer() -> Iterator[RunningIssuer]:
 def front(
     issuer: RunningIssuer, scratch_database: EmbeddedNeo4j, empty_neo4j_driver: neo4j.Driver
 ) -> Iterator[RunningBoltFront]:
-    """The database with Enterprise's logins in front; each principal has a native user of his own."""
+    """The database with Enterprise's logins in front; each principal has a native user of their own."""
     users = {}
     for principal, name in (("oid-server", "server"), ("oid-alice", "alice")):
         password = f"{CANARY}-{name}"
@@ -193,7 +193,7 @@ def test_by_an_api_key_under_a_scheme_of_its_own(store: Store, front: RunningBol
         assert not betrays(command)
 
 
-def test_on_behalf_of_each_user_with_a_token_in_exchange_for_his_own(
+def test_on_behalf_of_each_user_with_a_token_in_exchange_for_their_own(
     store: Store, front: RunningBoltFront, issuer: RunningIssuer
 ) -> None:
     store.write("agent", uri=front.uri, username="alice", password=f"{CANARY}-alice")

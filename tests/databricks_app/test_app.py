@@ -39,7 +39,7 @@ SPOOFED = ("x-forwarded-user", "x-forwarded-email", "x-forwarded-preferred-usern
 
 
 class DatabaseUser:
-    """A database user with a password that is a canary, and settings that log in as him."""
+    """A database user with a password that is a canary, and settings that log in as this user."""
 
     def __init__(self, database: EmbeddedNeo4j, admin: neo4j.Driver) -> None:
         self.name = f"app{secrets.token_hex(4)}"
@@ -263,7 +263,7 @@ def test_a_forwarded_token_that_a_client_sends_itself_gets_it_nothing(
             assert log.calls()[-1]["principal"]["id"] == line["client_id"]
         else:
             assert answer.status_code == 401
-        # The user himself comes through in the same way, unless he comes twice.
+        # The user's own call passes in the same way, unless it carries two tokens.
         assert rows(ask(url, [bearer(ada)])) == [[1]]
         assert log.calls()[-1]["principal"]["kind"] == "user_on_behalf"
 

@@ -95,7 +95,7 @@ def test_what_is_laid_out_goes_up_and_the_folder_is_there_before(tmp_path: Path)
     assert all((tmp_path / "source" / path).stat().st_size < 10_000_000 for path in laid_out)
 
 
-def test_laying_out_anew_leaves_nothing_of_before_and_spares_what_is_none_of_it(tmp_path: Path) -> None:
+def test_laying_out_again_leaves_no_old_file_and_keeps_what_is_not_part_of_it(tmp_path: Path) -> None:
     folder = tmp_path / "source"
     (folder / "core").mkdir(parents=True)
     (folder / "core/gone.py").touch()

@@ -175,7 +175,7 @@ async def test_a_name_that_is_missing_doubled_or_none_is_nobody(door: Door, head
     await refused(door(forwarded=True), *headers)
 
 
-def test_a_forwarded_name_reads_at_the_most_whatever_the_policy_says() -> None:
+def test_a_forwarded_name_only_reads_whatever_the_policy_says() -> None:
     everyone = '[[rule]]\nname = "all"\naccess = "write"\nmax_rows = 5\n'
     forwarded, proven = Principal("databricks", "forwarded", "1@2"), Principal("databricks", "service_principal", "x")
 

@@ -38,7 +38,7 @@ def scope(workspace: EmulatedWorkspace) -> EmulatedWorkspace:
     return workspace
 
 
-async def test_a_secret_is_read_with_the_apps_own_identity_and_each_time_anew(
+async def test_a_secret_is_read_with_the_apps_own_identity_and_again_each_time(
     scope: EmulatedWorkspace, served: WorkspaceApp, told: Workspace
 ) -> None:
     store = SecretScopes(told)
@@ -160,7 +160,7 @@ async def test_a_workspace_that_hangs_costs_few_threads_and_no_other_call(monkey
         for _ in range(8):
             with pytest.raises(SecretUnreachable):
                 await load_secret(store, "neo4j/credential")
-        with pytest.raises(SecretUnreachable, match="earlier questions"):
+        with pytest.raises(SecretUnreachable, match="earlier requests"):
             await store.fetch("neo4j/credential")
         assert hanging.requests <= 8
         hanging.over = True
