@@ -1,1 +1,1 @@
-"""What runs on one machine: the command line, and what stands in for what a cloud would give."""
+"""What runs on one machine: the embedded database, the sample graph, the emulated clouds and the demo."""

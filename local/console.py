@@ -1,6 +1,6 @@
 """What a person sees while a command works: sentences and progress bars, all on stderr.
 
-Stdout belongs to results (one JSON line of a serving command, the demo's answers), so that they can be piped.
+Stdout is for results (one JSON line of a serving command, the demo's answers), which can be piped.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rich.progress import (
 __all__ = ["Console"]
 
 _SECONDS_BETWEEN_LINES = 3.0
-"""Where stderr is no terminal (a CI log), a bar cannot move: a line is printed no more often than this."""
+"""Seconds between two lines of progress where stderr is not a terminal (a CI log), so that a bar cannot move."""
 
 
 class Console:
-    """Tells a person what goes on, on stderr.
+    """Shows a person the progress, on stderr.
 
-    ``say`` prints a line. ``progress`` shows one bar on a terminal, or a line now and then elsewhere.
+    ``say`` prints a line. ``progress`` shows one bar on a terminal, or some lines elsewhere.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:

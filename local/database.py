@@ -25,12 +25,12 @@ __all__ = ["embedded_database", "open_database", "stored_credential"]
 
 @contextmanager
 def open_database(settings: S, console: Console) -> Iterator[S]:
-    """Settings that name a database: ``settings`` if they do, else those of the embedded one, sample graph loaded.
+    """Settings that name a database: ``settings`` if they do, else those of the embedded one with the sample graph.
 
     The embedded database runs until the context is left, and longer if another command uses it.
 
     Raises:
-        LocalError: The embedded database does not start, or holds data that is not the sample's.
+        LocalError: The embedded database does not start, or holds other data than the sample.
     """
     if settings.secret is not None or settings.neo4j_uri is not None:
         yield settings
@@ -47,14 +47,14 @@ def open_database(settings: S, console: Console) -> Iterator[S]:
 
 
 def stored_credential(settings: LocalSettings) -> SecretStr:
-    """What a secret store is given, so that a function finds the database that ``settings`` name: JSON.
+    """The secret for a secret store, with which a function finds the database that ``settings`` name: JSON.
 
     Raises:
         SettingsError: They name no database with user and password.
     """
     if settings.neo4j_uri is None or settings.neo4j_password is None:
         raise SettingsError(
-            "What is put into the platform's secret store is a user and a password: set NEO4J_URI, NEO4J_USERNAME and "
+            "The platform's secret store needs a user and a password: set NEO4J_URI, NEO4J_USERNAME and "
             "NEO4J_PASSWORD, or none of them for the embedded database."
         )
     fields = {
@@ -73,7 +73,7 @@ def embedded_database(
     """The embedded database, running; with ``sample`` the sample graph is in it, with ``full`` every single flight.
 
     Raises:
-        LocalError: It does not start, or holds data that is not the sample's.
+        LocalError: It does not start, or holds other data than the sample.
     """
     embedded = EmbeddedNeo4j(data_dir=settings.data_dir, port=port, cache_dir=settings.cache_dir, console=console)
     with embedded as database:
@@ -98,7 +98,7 @@ def _load_sample(database: EmbeddedNeo4j, console: Console, *, full: bool) -> No
 
 @contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Two commands that start together load the sample one after the other; the kernel frees a dead one's lock."""
+    """Commands that start together load the sample one after another; the kernel frees the lock of a dead one."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""``demo``: a real server, a real client, a real graph, and what an agent gets out of them."""
+"""``demo``: a real server, a real client, a real graph, and what an agent gets from them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _TITLES = {
 }
 
 _LOGGED = re.compile(r"INFO [\w.]+: ?|(?=\{)")
-"""How a line of a log begins: as a JSON object, or with the level and the logger before that or before a text."""
+"""The start of a line of a log: as a JSON object, or with the level and the logger before that or before a text."""
 
 _AGENTS_QUESTION = (
     "MATCH (a:Airline)-[:OPERATES]->(p:Plane) RETURN a.name AS airline, count(p) AS planes ORDER BY planes DESC LIMIT 3"
@@ -59,8 +59,8 @@ def run_demo(settings: LocalSettings, console: Console) -> int:
     """Start ``serve``, ask it the sample graph's questions over HTTP; then call the graph as an agent of each platform
     would. Print what happens on stdout, and stop what was started.
 
-    Returns 0 if every question was answered with rows, every agent was served, and what and who must not be let in was
-    refused; else 1.
+    Returns 0 if every question was answered with rows, every agent was served, and every forbidden statement and caller
+    was refused; else 1.
 
     Raises:
         LocalError: NEO4J_URI names another database, or the server does not start.
@@ -91,7 +91,7 @@ class _Child:
 
 @contextmanager
 def _started(console: Console, *arguments: str) -> Iterator[_Child]:
-    """Run a command until the context is left; what it says that is no log goes on to ``console``."""
+    """Run a command until the context is left; its output goes on to ``console``, except the log."""
     command = [sys.executable, "-m", "cli.main", *arguments]
     log: list[dict[str, Any]] = []
     with subprocess.Popen(
@@ -119,7 +119,7 @@ def _listen(said: Iterable[str], log: list[dict[str, Any]], console: Console) ->
         if logged is None:
             console.say(line.rstrip())
         elif line.startswith("{", logged.end()):
-            with suppress(ValueError):  # what begins like a line of the log and is none
+            with suppress(ValueError):  # looks like a line of the log but is not valid JSON
                 log.append(json.loads(line[logged.end() :]))
 
 
@@ -128,7 +128,7 @@ def _out() -> RichConsole:
 
 
 async def _ask(url: str) -> int:
-    """Ask the questions; how many went wrong."""
+    """Ask the questions; returns how many went wrong."""
     out = _out()
     failures = 0
     async with Client(url) as client:
@@ -148,7 +148,7 @@ async def _ask(url: str) -> int:
 
 
 async def _call_as_agents(platform: str, emulated: _Child) -> int:
-    """Call a platform as its agents would, and as others; how many calls went wrong."""
+    """Call a platform as its agents would, and as others; returns how many calls went wrong."""
     out = _out()
     out.print(f"\n{_TITLES[platform]}", style="bold", markup=False)
     failures = 0
@@ -167,7 +167,7 @@ async def _call_as_agents(platform: str, emulated: _Child) -> int:
 
 
 async def _call_as(caller: Caller) -> tuple[str, bool]:
-    """What came of one call by ``caller``, and whether it had to be so."""
+    """The result of one call by ``caller``, and whether it is the expected one."""
     async with httpx2.AsyncClient(auth=caller.auth, trust_env=False, timeout=60) as http:
         if not caller.admitted:
             message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -194,7 +194,7 @@ def _print_schema(out: RichConsole, schema: CallToolResult) -> None:
 
 
 async def _ask_one(out: RichConsole, client: Client, number: int, question: Question) -> bool:
-    """Ask, print, and tell whether there was an answer with rows."""
+    """Ask and print; returns whether there was an answer with rows."""
     out.print(f"\n{number}. {question.text}", style="bold", markup=False)
     out.print(_indented(question.cypher), style="cyan", markup=False)
     started = time.perf_counter()
@@ -213,7 +213,7 @@ async def _ask_one(out: RichConsole, client: Client, number: int, question: Ques
 
 
 async def _is_refused(out: RichConsole, client: Client, question: str, statement: str) -> bool:
-    """Try a statement that must not run, print, and tell whether it was refused."""
+    """Try a statement that must not run, and print; returns whether it was refused."""
     out.print(f"\n{question}", style="bold", markup=False)
     out.print(_indented(statement), style="cyan", markup=False)
     result = await client.call_tool("read-cypher", {"query": statement})
@@ -233,5 +233,5 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.2f}"
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)  # a year is no quantity
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)  # a year is not a quantity
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

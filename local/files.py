@@ -10,7 +10,7 @@ __all__ = ["write_atomically"]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Make ``text`` the content of the file at ``path`` (mode 0600): a reader sees all of it or what was before."""
+    """Make ``text`` the content of the file at ``path`` (mode 0600): a reader sees all of it or the old text."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -33,7 +33,7 @@ class FileLock:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self, mode: Mode, timeout: float = 0.0) -> bool:
-        """Take the lock, or change how it is held, trying for ``timeout`` seconds; whether it is held so now.
+        """Take the lock, or change how it is held, trying for ``timeout`` seconds; returns whether it is held so now.
 
         When a change of mode fails, the lock is no longer held at all.
         """

@@ -1,4 +1,4 @@
-"""Who calls a platform that runs on this machine, by the line that `emulate` prints: agents, and those it refuses."""
+"""The callers of a platform that runs on this machine, from the line that `emulate` prints: agents, and intruders."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bearer(token_url: str, identity: dict[str, Any], *, scope: str | None = None
     Source: RFC 6749 section 4.4.
 
     Raises:
-        httpx2.HTTPError: It issues none.
+        httpx2.HTTPError: It issues no token.
     """
     form = {
         "grant_type": "client_credentials",

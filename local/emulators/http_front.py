@@ -1,4 +1,4 @@
-"""What every stand-in here needs of ASGI: one HTTP request in, one answer out.
+"""What every emulator here needs of ASGI: one HTTP request in, one answer out.
 
 Source: https://asgi.readthedocs.io/en/latest/specs/www.html .
 """
@@ -28,14 +28,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 Answer = tuple[int, Iterable[tuple[str, str]], bytes]
-"""The status, the headers but for those of the connection, which a front adds itself, and the body."""
+"""The status, the headers without those of the connection, which a front adds itself, and the body."""
 
 OF_THE_CONNECTION = frozenset({"connection", "content-length", "keep-alive", "te", "transfer-encoding", "upgrade"})
-"""Headers that say nothing beyond the next hop; source: RFC 9110 section 7.6.1."""
+"""Headers for the next hop only; source: RFC 9110 section 7.6.1."""
 
 
 class HttpFront(ABC):
-    """An ASGI app without a lifespan, which answers each request whole."""
+    """An ASGI app without a lifespan, which sends each answer whole."""
 
     @abstractmethod
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -45,7 +45,7 @@ class HttpFront(ABC):
         """Answer one HTTP request.
 
         Raises:
-            RuntimeError: The scope is not one of HTTP; for ``lifespan`` that says that there is none.
+            RuntimeError: The scope is not one of HTTP; for ``lifespan``, an app says so that it has none.
         """
         if scope["type"] != "http":
             raise RuntimeError(f"{type(self).__name__} serves http only, not {scope['type']}")
@@ -70,11 +70,11 @@ async def body_of(receive: Receive, largest: int) -> bytes | None:
 
 
 def header_values(scope: Scope, name: str) -> list[str]:
-    """Every value that the header ``name`` (lower case) came with."""
+    """Every value of the header ``name`` (lower case)."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key.decode("latin-1").lower() == name]
 
 
 def json_answer(status: int, document: Any, headers: Iterable[tuple[str, str]] = ()) -> Answer:
-    """An answer that is ``document`` as JSON; ``headers`` besides may name another type."""
+    """An answer with ``document`` as JSON; additional ``headers`` may name another type."""
     kind = {"content-type": "application/json", **dict(headers)}
     return status, kind.items(), json.dumps(document).encode()

@@ -1,4 +1,4 @@
-"""One call of a platform's function in this process: what every platform's ``invoke`` does around its own event."""
+"""One call of a platform's function in this process: what every ``invoke`` does before and after its event."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["HEADERS", "become", "tool_call", "tool_result"]
 
 HEADERS: Mapping[str, str] = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25"}
-"""What a client sends along with `tool_call`."""
+"""The headers that a client sends with `tool_call`."""
 
 
 def become(environ: Mapping[str, str], *, instead_of: tuple[str, ...] = ("NEO4J_",)) -> None:
-    """Let this process find ``environ`` in its environment, and no other variable that begins as ``instead_of``."""
+    """Put ``environ`` into this process's environment, and remove other variables that begin as ``instead_of``."""
     for name in [name for name in os.environ if name.startswith(instead_of)]:
         del os.environ[name]
     os.environ.update(environ)
@@ -27,6 +27,6 @@ def tool_call(tool: str, arguments: Mapping[str, Any]) -> bytes:
 
 
 def tool_result(body: str | bytes) -> dict[str, Any]:
-    """The tool's result in the body of an answer; an error without a text if it holds none."""
+    """The tool's result in the body of an answer; an error without a text if the body has none."""
     result: dict[str, Any] = json.loads(body).get("result", {"isError": True, "content": []})
     return result

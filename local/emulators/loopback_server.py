@@ -28,21 +28,21 @@ def served(
     bound: Callable[[str], None] | None = None,
     certificate: Path | None = None,
 ) -> Iterator[str]:
-    """Serve ``app`` on ``port`` of the loopback interface, 0 for any that is free, while the context lasts.
+    """Serve ``app`` on ``port`` of the loopback interface, 0 for any free one, while the context lasts.
 
-    Yields its origin, such as ``http://127.0.0.1:49152``; ``bound`` is told it before the first request can come.
-    ``name`` is what errors call the app. With ``certificate``, a PEM file with the key in it, it is served over TLS.
+    Yields its origin, such as ``http://127.0.0.1:49152``; ``bound`` is called with it before the first request.
+    ``name`` names the app in errors. With ``certificate``, a PEM file that also holds the key, it is served over TLS.
 
     Raises:
         LocalError: The port is taken, or the server does not start.
     """
-    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP.
+    # The protocol is named, since asyncio turns Nagle's algorithm off only if it can see that it is TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
-            raise LocalError(f"Port {port} for {name} cannot be had: {error.strerror}.") from None
+            raise LocalError(f"Port {port} for {name} is not available: {error.strerror}.") from None
         url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
         if bound is not None:
             bound(url)

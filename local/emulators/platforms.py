@@ -23,13 +23,13 @@ PLATFORMS = {
     "azure": "local.emulators.azure.emulate",
     "databricks": "local.emulators.databricks.emulate",
 }
-"""The one list of platforms, and the module of each, which is a `PlatformModule`."""
+"""The one list of platforms, with the module of each, a `PlatformModule`."""
 
 _SECONDS_BETWEEN_CHECKS = 0.5
 
 
 class Running(Protocol):
-    """A platform that runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+    """A running platform: ``line`` is what `emulate` prints, a contract for clients from outside."""
 
     line: dict[str, Any]
 
@@ -38,14 +38,14 @@ class PlatformModule(Protocol):
     """What each platform's module has."""
 
     def platform(self, settings: LocalSettings, console: Console, *, port: int = 0) -> AbstractContextManager[Running]:
-        """Run it while the context lasts; its front is on ``port``, 0 for any that is free.
+        """Run it while the context lasts; its front is on ``port``, 0 for any free one.
 
         Raises:
             LocalError: A port is taken, or the embedded database does not start.
         """
 
     def callers(self, line: dict[str, Any]) -> list[Caller]:
-        """Who calls the platform that printed ``line``: agents, and those it has to refuse."""
+        """The callers of the platform that printed ``line``: agents, and those whom it must refuse."""
 
     def invoke(self, settings: LocalSettings, console: Console, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The tool result of one call of the platform's function, in this process.
@@ -56,7 +56,7 @@ class PlatformModule(Protocol):
 
 
 def module_of(platform: str) -> PlatformModule:
-    """The module of ``platform``, imported now: each brings its cloud's SDK along."""
+    """The module of ``platform``, imported now: each one imports its cloud's SDK."""
     module: Any = importlib.import_module(PLATFORMS[platform])
     loaded: PlatformModule = module
     return loaded
@@ -90,10 +90,10 @@ def invoke(platform: str, settings: LocalSettings, console: Console, tool: str, 
 
 
 def _argument(pair: str) -> tuple[str, Any]:
-    """``key=value``; the value is JSON where it can be read as JSON, else text."""
+    """``key=value``; the value is JSON if it can be read as JSON, else text."""
     name, equals, value = pair.partition("=")
     if not equals or not name:
-        raise LocalError(f"{pair!r} is no argument of a tool: write key=value, such as query='RETURN 1'.")
+        raise LocalError(f"{pair!r} is not an argument of a tool: write key=value, such as query='RETURN 1'.")
     try:
         return name, json.loads(value)
     except ValueError:

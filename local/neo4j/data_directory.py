@@ -33,7 +33,7 @@ __all__ = ["ELSEWHERE", "USERNAME", "DataDirectory", "default_data_dir"]
 USERNAME = "neo4j"
 
 ELSEWHERE = "To use another directory, name it by --data or NEO4J_M2M_DATA_DIR."
-"""The last sentence of every error that another data directory would mend."""
+"""The last sentence of every error that another data directory would solve."""
 
 _PASSWORD_BYTES = 32
 _HASH_ITERATIONS = 1024
@@ -41,7 +41,7 @@ _OURS = frozenset({"password", "server.json", "users.lock", "start.lock", "super
 
 
 def default_data_dir() -> Path:
-    """Where this user's embedded database lives unless told otherwise."""
+    """The default directory of this user's embedded database."""
     import platformdirs
 
     return platformdirs.user_data_path("neo4j-m2m") / "neo4j"
@@ -65,10 +65,10 @@ class DataDirectory:
         self._initial_password = self.path / "data" / "dbms" / "auth.ini"
 
     def prepare(self) -> None:
-        """Make the directory and its password file if they are not there. Many processes may do so at once.
+        """Make the directory and its password file if they do not exist. Many processes may do so at once.
 
-        Raises ``DataDirectoryUnusable`` if it is no directory, is someone else's, holds other things, or cannot be
-        written.
+        Raises ``DataDirectoryUnusable`` if it is not a directory, belongs to someone else, holds other things, or
+        cannot be written.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,10 +105,10 @@ class DataDirectory:
             ) from error
 
     def write_initial_password(self) -> None:
-        """Leave the salted hash of the password where Neo4j looks for it when it starts for the first time.
+        """Write the salted hash of the password to the place where Neo4j looks for it at its first start.
 
-        Neo4j heeds it only while its user still has the password of a fresh installation, so writing it before every
-        start is harmless, and a crash at any moment leaves nothing that a next start does not mend.
+        Neo4j reads it only while its user still has the password of a fresh installation. So writing it before every
+        start is harmless, and after a crash at any moment, the next start repairs everything.
         """
         salt = secrets.token_bytes(32)
         digest = hashlib.sha256(salt + self.password().get_secret_value().encode()).digest()
@@ -124,7 +124,7 @@ class DataDirectory:
         self._initial_password.unlink(missing_ok=True)
 
     def _create_password(self) -> None:
-        """Put a new password in place, unless another process is quicker."""
+        """Write a new password, unless another process is faster."""
         descriptor, temporary = tempfile.mkstemp(prefix=".password-", dir=self.path)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:

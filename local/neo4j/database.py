@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["EmbeddedNeo4j"]
 
 _READY_SECONDS = 150.0
-"""Longer than the supervisor's own limit, so that it is the supervisor that says what is wrong."""
+"""Longer than the supervisor's own limit, so that the supervisor is the one to say what is wrong."""
 
 _STOPPING_SECONDS = 45.0
 _LEAVING_SECONDS = 12.0
@@ -66,7 +66,7 @@ class EmbeddedNeo4j:
             driver = GraphDatabase.driver(database.uri, auth=(database.username, database.password.get_secret_value()))
 
     Entering downloads what is missing, starts the database or joins the one that runs on the same data directory, and
-    returns once it answers a login. Leaving stops it, unless another command uses it still. If the process is killed
+    returns once it answers a login. Leaving stops it, unless another command still uses it. If the process is killed
     instead, the database stops by itself.
     """
 
@@ -82,11 +82,11 @@ class EmbeddedNeo4j:
         console: Console,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing is touched before the block is entered.
+        """Nothing happens before the block is entered.
 
-        ``data_dir`` and ``cache_dir`` default to this user's own; ``port`` to the one of the database that runs, else
-        the one used last, else any that is free. ``settings`` are settings of Neo4j, by name, besides or instead of
-        the usual ones; a database that runs already keeps those that it was started with.
+        ``data_dir`` and ``cache_dir`` default to this user's own; ``port`` to that of the running database, else to the
+        one used last, else to any free one. ``settings`` are settings of Neo4j, by name, in addition to or instead of
+        the usual ones; a running database keeps those that it was started with.
         """
         self._data = DataDirectory(default_data_dir() if data_dir is None else data_dir)
         self.data_dir = self._data.path
@@ -102,10 +102,10 @@ class EmbeddedNeo4j:
         self.shared = False
 
     def __enter__(self) -> EmbeddedNeo4j:
-        """Have the database running and answering.
+        """Make the database run and answer.
 
         Raises a ``LocalError`` whose text says what to do: see ``local.neo4j.errors``. When it raises, or is
-        interrupted, nothing that it started stays behind.
+        interrupted, nothing that it started keeps running.
         """
         ensure_jars(self._console, self._cache_dir)
         self._data.prepare()
@@ -119,17 +119,17 @@ class EmbeddedNeo4j:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the database, and wait until it has stopped if nobody else uses it."""
+        """Release the database, and wait until it has stopped if nobody else uses it."""
         self._leave()
 
     def check(self) -> None:
-        """Raise ``DatabaseGone`` if the database was given up and will not come back by itself. Cheap."""
+        """Raise ``DatabaseGone`` if the database ended and will not come back by itself. Cheap."""
         state = read_state(self._data.state_file)
         if state is not None and state.supervisor.pid == self._supervisor_pid and state.failure is not None:
             raise DatabaseGone(state.failure.text)
         if state is not None and state.port != self.port:
             raise DatabaseGone(
-                f"The embedded database in {self._data.path} was started anew on port {state.port}. Run the command "
+                f"The embedded database in {self._data.path} was restarted on port {state.port}. Run the command "
                 "again to use it."
             )
         if not is_held(self._data.supervisor_lock):
@@ -140,7 +140,7 @@ class EmbeddedNeo4j:
 
     @property
     def alive(self) -> bool:
-        """Whether the database runs, or is being started again after a crash."""
+        """Whether the database runs, or is being restarted after a crash."""
         try:
             self.check()
         except DatabaseGone:
@@ -148,11 +148,11 @@ class EmbeddedNeo4j:
         return True
 
     def _join(self) -> None:
-        """Take the lease, make sure that there is a supervisor, and wait until its database answers."""
+        """Take the lease, make sure that a supervisor runs, and wait until its database answers."""
         started = time.monotonic()
         self._lease = FileLock(self._data.users_lock)
         if not self._lease.acquire(Mode.SHARED):
-            self._console.say("The database is just stopping; waiting for it …")
+            self._console.say("The database is stopping; waiting for it …")
             if not self._lease.acquire(Mode.SHARED, timeout=_STOPPING_SECONDS):
                 raise StartFailed(
                     f"The database in {self._data.path} has been stopping for {_STOPPING_SECONDS:.0f} s. Try again in "
@@ -170,7 +170,7 @@ class EmbeddedNeo4j:
             state = read_state(self._data.state_file) or state
         if self._wanted_port not in (None, state.port):
             raise PortConflict(
-                f"The database in {self._data.path} runs already, on port {state.port}. Give --port {state.port}, or "
+                f"The database in {self._data.path} already runs, on port {state.port}. Give --port {state.port}, or "
                 f"no port at all. {ELSEWHERE}"
             )
         self._supervisor_pid = state.supervisor.pid
@@ -181,9 +181,9 @@ class EmbeddedNeo4j:
             self._console.say(f"Neo4j answers on port {state.port}, after {time.monotonic() - started:.1f} s.")
 
     def _supervised(self) -> ServerState:
-        """The state of the living supervisor, which is started if there is none.
+        """The state of the living supervisor, which is started if necessary.
 
-        The lease is held, so a supervisor that lives stays; the start lock is held here, so no two are started.
+        The lease is held, so a living supervisor stays; the start lock is held here, so only one is started.
         """
         with FileLock(self._data.start_lock) as starting:
             if not starting.acquire(Mode.EXCLUSIVE, timeout=_STOPPING_SECONDS):
@@ -205,7 +205,7 @@ class EmbeddedNeo4j:
             return state
 
     def _start_supervisor(self) -> None:
-        """Start the supervisor; returns when it has written its first state. It outlives this process, if it must."""
+        """Start the supervisor; returns when it has written its first state. It may outlive this process."""
         command = [
             *(sys.executable, "-P", "-m", "local.neo4j.supervisor"),
             *(str(self._data.path), str(jars_directory(self._cache_dir))),
@@ -235,12 +235,12 @@ class EmbeddedNeo4j:
                 f"No room left for the database's data in {self._data.path}. Free some space and try again."
             )
         return StartFailed(
-            f"What starts the embedded database ended by itself. Its log is {self._data.supervisor_log}."
+            f"The supervisor of the embedded database ended unexpectedly. Its log is {self._data.supervisor_log}."
             + (f" It said:\n{last_words}" if last_words else "")
         )
 
     def _leave(self) -> None:
-        """Drop the lease; if it was the last one, wait a while until the database has stopped."""
+        """Drop the lease; if it was the last one, wait for a limited time until the database has stopped."""
         lease, self._lease = self._lease, None
         if lease is None:
             return

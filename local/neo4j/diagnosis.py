@@ -19,13 +19,13 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class LogReader:
-    """What has been written to a set of log files since now."""
+    """What is written to a set of log files from now on."""
 
     def __init__(self, logs: Iterable[Path]) -> None:
         self._offsets = {log: _size(log) for log in logs}
 
     def text(self) -> str:
-        """What was written, the end of it if it is long."""
+        """What was written; only its end if it is long."""
         parts = []
         for log, offset in self._offsets.items():
             size = _size(log)
@@ -43,7 +43,7 @@ class LogReader:
 
 
 def diagnose(log: LogReader, what_happened: str, data_dir: Path, port: int) -> Failure:
-    """The failure that the log tells of, or, where it tells of nothing known, ``what_happened`` and the log's end."""
+    """The failure that the log shows, or, if it shows no known one, ``what_happened`` and the log's end."""
     text = log.text()
     if "store_lock" in text and "locked by another process" in text.lower():
         return Failure(
@@ -73,7 +73,7 @@ def storage_failure(error: OSError, data_dir: Path) -> Failure:
 
 
 def rotate(log: Path) -> None:
-    """Set ``log`` aside, as ``….1``, once it has grown large."""
+    """Set ``log`` aside, as ``….1``, when it is large."""
     if _size(log) > _LARGE_LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
 

@@ -1,6 +1,6 @@
 """Fetches single jars from the Maven repository that jgo knows, over connections that are kept open.
 
-jgo itself opens two new TLS connections a jar; for the whole list that takes forty times as long.
+jgo itself opens two new TLS connections for each jar; for the whole list, that takes forty times as long.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 class DownloadCancelled(Exception):
-    """``cancel`` was called while a jar was on its way."""
+    """``cancel`` was called during a download."""
 
 
 class Downloader:
@@ -36,7 +36,7 @@ class Downloader:
     def __init__(self, directory: Path, advance: Callable[[int], None]) -> None:
         """Files are written into ``directory``.
 
-        ``advance`` is told how many bytes arrived, and a negative number for bytes that came to nothing.
+        ``advance`` is called with the number of bytes that arrived, and with a negative number for wasted bytes.
         """
         self._directory = directory
         self._advance = advance
@@ -46,11 +46,11 @@ class Downloader:
         self._sessions: list[requests.Session] = []
 
     def cancel(self) -> None:
-        """Make every download, those under way included, raise ``DownloadCancelled`` as soon as it can."""
+        """Make every download, also those that run, raise ``DownloadCancelled`` as soon as possible."""
         self._cancelled.set()
 
     def close(self) -> None:
-        """Close the connections. Call it when no thread fetches any more."""
+        """Close the connections. Call it when no thread is fetching."""
         for session in self._sessions:
             session.close()
 
@@ -69,7 +69,7 @@ class Downloader:
         raise AssertionError("unreachable")
 
     def discard(self, file: Path, jar: Jar) -> None:
-        """Delete ``file``, a download of ``jar`` that is of no use, and take its bytes back from the progress."""
+        """Delete ``file``, a useless download of ``jar``, and subtract its bytes from the progress."""
         file.unlink()
         self._report(-jar.size)
 
@@ -95,7 +95,7 @@ class Downloader:
             self._report(-arrived)
             raise DownloadFailed(
                 f"Could not download {jar.coordinate}: {_reason(error)}. Check that this machine has a network "
-                "(behind a proxy, set HTTPS_PROXY) and run the command again; what has arrived is kept."
+                "(behind a proxy, set HTTPS_PROXY) and run the command again; finished downloads are kept."
             ) from error
         return Path(file.name), digest.hexdigest()
 
@@ -117,7 +117,7 @@ class Downloader:
 
 
 def _address(jar: Jar) -> str:
-    """Where ``jar`` is, in the first repository that jgo asks."""
+    """The URL of ``jar`` in the first repository that jgo asks."""
     from jgo.maven import MavenContext
 
     context = MavenContext()
@@ -139,5 +139,5 @@ def _reason(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "the Maven repository did not answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
+        return "the connection broke"
     return "the Maven repository cannot be reached"

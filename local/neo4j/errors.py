@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded database: each class is one thing to do next, which its text names."""
+"""What can go wrong with the embedded database: for each class there is one thing to do next, which its text names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class CacheUnusable(LocalError):
-    """The directory that keeps the downloaded jars cannot be made, read or written."""
+    """The directory that keeps the downloaded jars cannot be created, read or written."""
 
 
 class DownloadFailed(LocalError):
@@ -27,7 +27,7 @@ class DownloadFailed(LocalError):
 
 
 class JarMismatch(LocalError):
-    """A jar's SHA-256 sum differs from the committed one, even after it was downloaded afresh. Names the jar."""
+    """A jar's SHA-256 sum differs from the committed one, even after it was downloaded again. Names the jar."""
 
 
 class DiskFull(LocalError):
@@ -35,7 +35,7 @@ class DiskFull(LocalError):
 
 
 class DataDirectoryUnusable(LocalError):
-    """The data directory is no directory, belongs to someone else, cannot be written, or holds other things."""
+    """The data directory is not a directory, belongs to someone else, cannot be written, or holds other things."""
 
 
 class DataDirectoryLocked(LocalError):

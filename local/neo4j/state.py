@@ -17,7 +17,7 @@ FailureKind = Literal["port", "locked", "disk_full", "unusable", "login", "start
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process. Its number alone may be another's by now; its number and the time it was created may not."""
+    """A process. Its number alone may be reused by another; its number and creation time together may not."""
 
     pid: int
     created: float
@@ -25,7 +25,7 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the supervisor gave up: what kind of error it is, and the text for the person."""
+    """Why the supervisor gave up: what kind of error it is, and the text for people."""
 
     kind: FailureKind
     text: str
@@ -33,7 +33,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ServerState:
-    """What runs. ``jvm`` is None while there is none; ``failure`` is set in the phase ``failed``."""
+    """The running processes. ``jvm`` is None while no JVM runs; ``failure`` is set in the phase ``failed``."""
 
     phase: Phase
     supervisor: ProcessId
@@ -54,7 +54,7 @@ def write_state(path: Path, state: ServerState) -> None:
 
 
 def read_state(path: Path) -> ServerState | None:
-    """The state in the file at ``path``, or None if there is no such file or it is none of ours."""
+    """The state in the file at ``path``, or None if there is no such file or it has another content."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         return ServerState(

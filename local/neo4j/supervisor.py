@@ -1,8 +1,8 @@
 """``python -m local.neo4j.supervisor``: the process that keeps one embedded database running while it is used.
 
 It holds ``supervisor.lock`` of its data directory for its life, starts the JVM, restarts it when it dies, and stops it
-when no command holds ``users.lock`` any more, be it that they ended well or were killed. Commands start it, and read
-what it does from ``server.json``; it reads nothing but that file and its arguments.
+when no command holds ``users.lock`` any more, because they ended normally or were killed. Commands start it, and read
+its state from ``server.json``; it reads only that file and its arguments.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from local.neo4j.state import Failure, ServerState, read_state, write_state
 __all__ = ["ALREADY_SUPERVISED", "Supervisor", "main"]
 
 ALREADY_SUPERVISED = 3
-"""The exit status when the data directory has a supervisor already."""
+"""The exit status when the data directory already has a supervisor."""
 
 _START_SECONDS = 90.0
 _POLL_SECONDS = 0.2
@@ -58,9 +58,9 @@ class Supervisor:
     def __init__(
         self, data: DataDirectory, jars: list[Path], port: int | None, settings: Mapping[str, str] | None = None
     ) -> None:
-        """``port`` is the one that was asked for; None means the one used last time, or any.
+        """``port`` is the requested one; None means the one used last time, or any.
 
-        ``settings`` are settings of Neo4j besides, or instead of, the usual ones.
+        ``settings`` are settings of Neo4j in addition to, or instead of, the usual ones.
         """
         self._data = data
         self._jars = jars
@@ -117,7 +117,7 @@ class Supervisor:
         return self._wanted_port
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start the JVM, and remember where its logs end now."""
+        """Start the JVM, and remember the current end of its logs."""
         self._data.configuration_dir.mkdir(mode=0o700, exist_ok=True)
         configuration = neo4j_configuration(self._state.port, self._settings)
         write_atomically(self._data.configuration_dir / "neo4j.conf", configuration)
@@ -131,7 +131,7 @@ class Supervisor:
         return self._jvm
 
     def _wait_for_login(self, jvm: subprocess.Popen[bytes]) -> None:
-        """Wait until the database answers a login, nobody wants it any more, or it fails (``GaveUp``)."""
+        """Wait until the database answers a login, nobody needs it any more, or it fails (``GaveUp``)."""
         password = self._data.password()
         deadline = time.monotonic() + _START_SECONDS
         while not self._unused():
@@ -169,13 +169,13 @@ class Supervisor:
         except GaveUp as error:
             if error.failure.kind != "start":
                 raise
-            self._stop()  # the next turn of the loop finds it ended, and counts
+            self._stop()  # the next turn of the loop sees that it ended, and counts it
 
     def _gave_up(self, what_happened: str) -> GaveUp:
         return GaveUp(diagnose(self._log, what_happened, self._data.path, self._state.port))
 
     def _unused(self) -> bool:
-        """Whether to stop: asked to, or no user is left. Then none can come while this process lives."""
+        """Whether to stop: on request, or if no user is left. No new one can come then."""
         if not self._stopping:
             self._stopping = not self._users.is_in_place() or self._users.acquire(Mode.EXCLUSIVE)
         return self._stopping
@@ -186,7 +186,7 @@ class Supervisor:
 
     def _publish(self, **changes: object) -> None:
         self._state = replace(self._state, **changes)  # type: ignore[arg-type]
-        with contextlib.suppress(FileNotFoundError):  # the data directory was deleted: nobody is there to read it
+        with contextlib.suppress(FileNotFoundError):  # the data directory was deleted: nobody can read it
             write_state(self._data.state_file, self._state)
 
 
@@ -224,11 +224,11 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         raise
-    # The lock is not closed here: the kernel drops it when this process is truly gone.
+    # The lock is not closed here: the kernel drops it when this process has really ended.
 
 
 def _redirect_output(log: Path) -> None:
-    """Let go of the terminal and the pipes of the process that started this one."""
+    """Detach from the terminal and the pipes of the process that started this one."""
     os.chdir("/")
     os.umask(0o077)
     with open(os.devnull, "rb") as nothing, log.open("ab") as output:

@@ -1,6 +1,6 @@
 """The sample graph, step by step: a statement that merges a batch of rows, and the rows.
 
-Every statement merges on a constrained key, so that a batch may run twice, or again after a load was interrupted.
+Every statement merges on a constrained key, so a batch may run twice, or again after an interrupted load.
 Properties that the source does not have are None in a row, and Cypher leaves them out.
 """
 
@@ -16,7 +16,7 @@ from local.sample.tallies import Tallies, Tally, clock
 __all__ = ["GraphRow", "Step", "steps"]
 
 GraphRow = Mapping[str, object] | Sequence[object]
-"""A map where it reads better, a list where there are tens of thousands: names sent with every row are what costs."""
+"""A map where that is easier to read, a list for tens of thousands of rows: names in every row are expensive."""
 
 
 class Step(NamedTuple):
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 def steps(source: Source, tallies: Tallies) -> Iterator[Step]:
-    """Yield what makes the graph, in an order in which every step finds what it refers to.
+    """Yield the steps that make the graph, in an order in which every step finds the nodes that it needs.
 
     Raises LocalError when a file of the source cannot be read.
     """
@@ -244,5 +244,5 @@ def _whole(value: str | None) -> int | None:
 
 
 def _number(value: str | None) -> float | None:
-    """Read a decimal number; the source's conversions left noise behind the seventh place."""
+    """Read a decimal number; the source's conversions left errors after the seventh place."""
     return None if value is None else round(float(value), 7)

@@ -1,6 +1,6 @@
-"""Loads the sample graph into an empty database, or what is missing of it after an interruption.
+"""Loads the sample graph into an empty database, or the missing part of it after an interruption.
 
-Two loads may run at once, as two commands that share a database do: they take turns, and both merge the same.
+Two loads may run at the same time, for two commands that share a database: they take turns, and merge the same data.
 
 The node ``(:Dataset)`` is written first and says how far the load has come: ``flights`` is absent until the summaries
 are complete, then ``summarised``, ``incomplete`` while single flights are being added, and ``all`` at the end.
@@ -27,14 +27,14 @@ from local.sample.tallies import tally
 __all__ = ["EDITION", "LoadSummary", "load_sample"]
 
 EDITION = 1
-"""The shape of the graph. It grows with every change that an already loaded graph does not have."""
+"""The version of the graph's shape. It grows with every change that an already loaded graph does not have."""
 
 BATCH = 5_000
 
 
 @dataclass(frozen=True)
 class LoadSummary:
-    """What is in the database after ``load_sample``, and what it took."""
+    """What is in the database after ``load_sample``, and what was done."""
 
     nodes: int
     relationships: int
@@ -57,9 +57,9 @@ class _State:
 
 
 def load_sample(driver: neo4j.Driver, *, database: str = "neo4j", full: bool = False, console: Console) -> LoadSummary:
-    """Load the sample graph, unless it is there.
+    """Load the sample graph, unless it is already there.
 
-    ``full`` adds every single flight as a node. A load that was interrupted is completed; what is there stays as it
+    ``full`` adds every single flight as a node. An interrupted load is completed; what is there stays as it
     is, and a graph that has the single flights keeps them.
 
     Raises LocalError when the database holds anything but this graph, when the data are not installed, and when the
@@ -78,8 +78,8 @@ def load_sample(driver: neo4j.Driver, *, database: str = "neo4j", full: bool = F
                 source = find_source()
                 if before.version not in (None, source.version):
                     raise LocalError(
-                        f"The sample graph in this database is made from {PACKAGE} {before.version}, and "
-                        f"{source.version} is installed. Use an empty data directory."
+                        f"The sample graph in this database is from {PACKAGE} {before.version}, but {source.version} "
+                        "is installed. Use an empty data directory."
                     )
                 if before.flights is None:
                     _load_summaries(session, source, console)
@@ -165,7 +165,7 @@ def _create(session: neo4j.Session, schema: Iterable[LiteralString]) -> None:
 
 
 def _merge(session: neo4j.Session, statement: LiteralString, rows: Sequence[object]) -> None:
-    """Merge one batch. The lock on the node that every load has in common lets two loads take turns, not deadlock."""
+    """Merge one batch. Every load locks the same node first, so two loads take turns and never deadlock."""
 
     def work(transaction: neo4j.ManagedTransaction) -> None:
         transaction.run("MATCH (d:Dataset {name: $name}) SET d.edition = d.edition", name=PACKAGE).consume()
@@ -175,5 +175,5 @@ def _merge(session: neo4j.Session, statement: LiteralString, rows: Sequence[obje
 
 
 def _write(session: neo4j.Session, statement: LiteralString, **parameters: object) -> None:
-    """Run ``statement`` in a transaction of its own, again if the database asks for that."""
+    """Run ``statement`` in a transaction of its own, repeated if the database asks for that."""
     session.execute_write(lambda transaction: transaction.run(statement, parameters).consume())

@@ -1,6 +1,6 @@
 """Questions that the sample graph answers well, each with the Cypher that answers it.
 
-Every statement only reads, calls no procedure but those that query an index, and returns at most ten rows of plain
+Every statement only reads, calls no procedures except those that query an index, and returns at most ten rows of plain
 values.
 """
 

@@ -7,7 +7,7 @@ from typing import LiteralString
 __all__ = ["FLIGHT_SCHEMA", "SCHEMA"]
 
 SCHEMA: tuple[LiteralString, ...] = (
-    # Keys. Every MERGE of the load goes by one of them.
+    # Keys. Every MERGE of the load uses one of them.
     "CREATE CONSTRAINT dataset_name IF NOT EXISTS FOR (d:Dataset) REQUIRE d.name IS UNIQUE",
     "CREATE CONSTRAINT airport_faa IF NOT EXISTS FOR (a:Airport) REQUIRE a.faa IS UNIQUE",
     "CREATE CONSTRAINT airline_carrier IF NOT EXISTS FOR (a:Airline) REQUIRE a.carrier IS UNIQUE",
@@ -30,4 +30,4 @@ FLIGHT_SCHEMA: tuple[LiteralString, ...] = (
     "CREATE CONSTRAINT flight_id IF NOT EXISTS FOR (f:Flight) REQUIRE f.id IS UNIQUE",
     "CREATE INDEX flight_scheduled_departure IF NOT EXISTS FOR (f:Flight) ON (f.scheduledDeparture)",
 )
-"""What the single flights need besides."""
+"""What the single flights need in addition."""

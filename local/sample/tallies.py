@@ -15,7 +15,7 @@ HOURS = 24
 
 @dataclass(slots=True)
 class Tally:
-    """What a set of flights adds up to."""
+    """The sums of a set of flights."""
 
     flights: int = 0
     cancelled: int = 0
@@ -47,18 +47,18 @@ class Tally:
 
     @property
     def average_departure_delay(self) -> float | None:
-        """Minutes, over the flights that took off; None if none did."""
+        """Minutes, over the flights that took off; None if no flight did."""
         return round(self.departure_delay / self.departed, 2) if self.departed else None
 
     @property
     def average_arrival_delay(self) -> float | None:
-        """Minutes, over the completed flights; None if there are none."""
+        """Minutes, over the completed flights; None if no flight was completed."""
         return round(self.arrival_delay / self.completed, 2) if self.completed else None
 
 
 @dataclass(slots=True)
 class RouteTally(Tally):
-    """What the flights of one airline from one airport to another add up to."""
+    """The sums of the flights of one airline from one airport to another."""
 
     air_minutes: int = 0
     distance: int = 0
@@ -79,7 +79,7 @@ class RouteTally(Tally):
 
     @property
     def average_air_minutes(self) -> float | None:
-        """Minutes from take-off to landing, over the completed flights; None if there are none."""
+        """Minutes from take-off to landing, over the completed flights; None if no flight was completed."""
         return round(self.air_minutes / self.completed, 2) if self.completed else None
 
 
@@ -127,5 +127,5 @@ def tally(flights: Iterable[FlightRecord]) -> Tallies:
 
 
 def clock(hhmm: int) -> str:
-    """Write a time of day that is given as the number ``HHMM`` in ISO form; 2400 is midnight."""
+    """A time of day, given as the number ``HHMM``, in ISO form; 2400 is midnight."""
     return f"{hhmm // 100 % HOURS:02}:{hhmm % 100:02}"

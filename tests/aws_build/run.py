@@ -1,6 +1,6 @@
 """Builds the function as `sam deploy` would and looks at what would be uploaded; then runs the same set of packages.
 
-``python -m tests.aws_build.run SAM PYTHON313``: the SAM CLI, and a Python 3.13 or an empty text where there is none.
+``python -m tests.aws_build.run SAM PYTHON313``: the SAM CLI, and a Python 3.13 or an empty text without one.
 What is uploaded is for arm64. So that it can be run here, the same is made for this machine's processor, and imported
 and called with nothing else on the path: a package that is missing from requirements/aws.txt is missing there, too.
 """

@@ -62,7 +62,7 @@ class Emulator:
         return response.json()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What the function has written to its log, which is JSON, a line each; the emulator's own lines are none."""
+        """The function's log lines, which are JSON; the emulator's own lines are not."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 

@@ -1,1 +1,1 @@
-"""What stands in for AWS on one machine: function URLs, execution environments, identities, Secrets Manager."""
+"""AWS, emulated on one machine: function URLs, execution environments, identities, Secrets Manager."""

@@ -1,4 +1,4 @@
-"""An AWS account: who there is, with which keys, and what each may do with a function.
+"""An AWS account: its users and roles, their keys, and what each may do with a function.
 
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html (both permissions are needed since October 2025)
 and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html .
@@ -51,7 +51,7 @@ class IamUser:
 
 @dataclass(frozen=True)
 class AccessKey:
-    """A key to sign with: a user's, which lasts, or one of a session of a role, which has a token and an end."""
+    """A key to sign with: a user's, which lasts, or one of a role's session, which has a token and an expiry."""
 
     id: str
     secret: SecretStr
@@ -74,11 +74,11 @@ class Account:
         return self._keys.get(key_id)
 
     def create_key(self, user: IamUser) -> AccessKey:
-        """A key of ``user``, which lasts."""
+        """A lasting key of ``user``."""
         return self._kept(AccessKey(_unique("AKIA", 16), _secret(), user))
 
     def assume(self, role: Role, session: str, seconds: float = 3600) -> AccessKey:
-        """A key of a session of ``role`` that is good for ``seconds``, as STS gives it."""
+        """A key of a session of ``role``, valid for ``seconds``, as STS issues it."""
         token = SecretStr(secrets.token_urlsafe(200))
         key = AccessKey(_unique("ASIA", 16), _secret(), role, session, token, time.time() + seconds)
         return self._kept(key)
@@ -92,13 +92,13 @@ class Account:
         return f"arn:aws:lambda:{self.region}:{self.id}:function:{name}:{alias}"
 
     def described(self, key: AccessKey) -> dict[str, Any]:
-        """Who signs with ``key``, as ``requestContext.authorizer.iam`` of an event says it.
+        """Who signs with ``key``, as in ``requestContext.authorizer.iam`` of an event.
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-request-payload .
         """
         owner = key.owner
         if isinstance(owner, Role):
-            # STS's ARN of a session has the role's name without its path.
+            # STS's ARN of a session contains the role's name without its path.
             arn = f"arn:aws:sts::{self.id}:assumed-role/{owner.name}/{key.session}"
             caller = f"{owner.unique_id}:{key.session}"
         else:

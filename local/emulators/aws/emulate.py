@@ -42,7 +42,7 @@ _TIMEOUT = 30.0
 
 @dataclass
 class AwsPlatform:
-    """What runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+    """The running platform: ``line`` is what `emulate` prints, a contract for clients from outside."""
 
     line: dict[str, Any] = field(repr=False)
     secrets: RunningSecretsManager
@@ -73,7 +73,7 @@ def _stored_secret(settings: LocalSettings, console: Console) -> Iterator[tuple[
 
 @contextlib.contextmanager
 def platform(settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True) -> Iterator[AwsPlatform]:
-    """Run it while the context lasts; the IAM function URL is on ``port``, 0 for any that is free.
+    """Run it while the context lasts; the IAM function URL is on ``port``, 0 for any free one.
 
     Raises:
         LocalError: A port is taken, or the embedded database does not start.
@@ -141,12 +141,12 @@ def _health(account: str) -> dict[str, Any]:
 
 
 def callers(line: dict[str, Any]) -> list[Caller]:
-    """Who calls the two URLs of ``line``, which `emulate` has printed."""
+    """The callers of the two URLs of ``line``, which `emulate` has printed."""
     intruder = line["intruder"]
     return [
         Caller("an IAM role that signs with SigV4, as an AgentCore Gateway does", line["url"], _signer(line, line)),
         Caller("an OAuth client with its token", line["url_jwt"], bearer(line["token_url"], line)),
-        Caller("a role that may call, and whom no rule admits", line["url"], _signer(line, intruder), admitted=False),
+        Caller("a role that may call, but whom no rule admits", line["url"], _signer(line, intruder), admitted=False),
         Caller("a client whom no rule admits", line["url_jwt"], bearer(line["token_url"], intruder), admitted=False),
         Caller("somebody who does not sign", line["url"], admitted=False),
     ]

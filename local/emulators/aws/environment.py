@@ -1,4 +1,4 @@
-"""Execution environments: processes that each answer one event at a time, as Lambda has them.
+"""Execution environments: processes that each answer one event at a time, as in Lambda.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html .
 """
@@ -33,11 +33,11 @@ class TimedOut(FunctionFailed):
 
 
 class Throttled(Exception):
-    """As many environments as may be are busy."""
+    """All environments that the limit allows are busy."""
 
 
 class _Environment:
-    """One process. It is frozen between two events, if ``freeze`` says so."""
+    """One process. With ``freeze``, it is frozen between two events."""
 
     def __init__(self, handler: str, environ: Mapping[str, str], *, freeze: bool, log: IO[str] | None) -> None:
         event_read, event_write = os.pipe()
@@ -58,10 +58,10 @@ class _Environment:
         self._unread = b""
 
     def invoke(self, told: Mapping[str, Any], seconds: float) -> Any:
-        """What the function answers.
+        """The function's answer.
 
         Raises:
-            FunctionFailed, TimedOut: It answers nothing.
+            FunctionFailed, TimedOut: It does not answer.
         """
         if self._freeze:
             self.process.send_signal(signal.SIGCONT)
@@ -94,10 +94,10 @@ class _Environment:
         return self.process.poll() is None
 
     def close(self) -> None:
-        """End the process: it goes when there are no more events, or is killed."""
+        """End the process: it ends when there are no more events, or is killed."""
         if self._freeze and self.alive():
             self.process.send_signal(signal.SIGCONT)
-        with contextlib.suppress(OSError):  # an event that nobody reads any more
+        with contextlib.suppress(OSError):  # nobody reads this event any more
             self._events.close()
         try:
             self.process.wait(_STOP_SECONDS)
@@ -112,7 +112,7 @@ class _Environment:
 
 
 class Function:
-    """A function with a limit of environments at once, begun when they are needed and kept for the next events."""
+    """A function with a limit of simultaneous environments, started when needed and kept for later events."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Function:
         freeze: bool = False,
         log: IO[str] | None = None,
     ) -> None:
-        """``handler`` is MODULE.ATTRIBUTE, ``environ`` what the function finds in its environment besides Lambda's own
+        """``handler`` is MODULE.ATTRIBUTE; ``environ`` is the function's environment in addition to Lambda's own
         variables; ``timeout`` is in seconds. Its output goes to ``log``, or to stderr.
         """
         _, _, _, region, _, _, name, *_ = arn.split(":")
@@ -155,11 +155,11 @@ class Function:
         self.started = 0
 
     def invoke(self, event: Any, custom: Mapping[str, Any] | None = None) -> Any:
-        """What the function answers to ``event``; ``custom`` is what the client context says. Blocks.
+        """The function's answer to ``event``; ``custom`` is the content of the client context. Blocks.
 
         Raises:
-            Throttled: Every environment that may be is busy.
-            FunctionFailed, TimedOut: The function answers nothing.
+            Throttled: All environments that the limit allows are busy.
+            FunctionFailed, TimedOut: The function does not answer.
         """
         with self._environment() as environment:
             told = {

@@ -20,14 +20,14 @@ _TEXT = ("application/json", "application/xml", "application/javascript", "appli
 
 
 class BadResponse(Exception):
-    """What the function returned is no response."""
+    """What the function returned is not a response."""
 
 
 def event_of(request: SignedRequest, *, domain: str, account: str, iam: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The event for ``request``; ``iam`` describes the caller where the URL has AuthType AWS_IAM."""
+    """The event for ``request``; ``iam`` describes the caller if the URL has AuthType AWS_IAM."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
-        # A signature is verified at the front; the function is told who signed instead.
+        # The front verifies the signature; the function learns who signed instead.
         if name == "cookie" or (name == "authorization" and iam is not None):
             continue
         headers[name] = f"{headers[name]},{value}" if name in headers else value
@@ -95,7 +95,7 @@ def http_response(answer: Any) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of what a function returned.
 
     Raises:
-        BadResponse: It is no response.
+        BadResponse: It is not a response.
     """
     if not isinstance(answer, dict) or "statusCode" not in answer:
         raise BadResponse("the function returned no status")

@@ -1,4 +1,4 @@
-"""A function URL as real HTTP: who calls is verified as its AuthType says, and the function gets an event.
+"""A function URL as real HTTP: it verifies callers by its AuthType, and passes an event to the function.
 
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html ,
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html (errors), and
@@ -25,7 +25,7 @@ _LARGEST = 6 * 1024 * 1024
 class FunctionUrl(HttpFront):
     """The URL of ``function``, as an ASGI app.
 
-    With ``account`` it has AuthType AWS_IAM: the request must be signed by somebody in that account who may call
+    With ``account``, it has AuthType AWS_IAM: the request must be signed by someone in that account who may call
     ``function_arn``. Without, it has AuthType NONE.
     """
 
@@ -36,7 +36,7 @@ class FunctionUrl(HttpFront):
         self._verifier = SigV4Verifier(account.key, region=account.region) if account is not None else None
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Verify who calls, hand the function the event, and give its answer."""
+        """Verify who calls, pass the event to the function, and return its answer."""
         body = await body_of(receive, _LARGEST)
         if body is None:
             return _error(413, "RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes.")

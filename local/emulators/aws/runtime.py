@@ -1,7 +1,7 @@
 """The inside of an execution environment: imports the handler once, then answers one event after the other.
 
 `local.emulators.aws.environment` starts ``python -m local.emulators.aws.runtime MODULE.ATTRIBUTE``; events come on one
-pipe and answers go on another, a line of JSON each, so that whatever the function prints stays its log.
+pipe and answers go on another, a line of JSON each, so everything the function prints is its log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class LambdaContext:
-    """What Lambda tells a function of the call.
+    """What Lambda tells a function about the call.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html .
     """
@@ -43,7 +43,7 @@ class LambdaContext:
 
     @classmethod
     def of(cls, arn: str, seconds: float) -> LambdaContext:
-        """The context of a call that begins now and may take ``seconds``."""
+        """The context of a call that starts now and may take ``seconds``."""
         return cls({"request_id": str(uuid.uuid4()), "arn": arn, "ends_at": time.time() + seconds})
 
     def get_remaining_time_in_millis(self) -> int:
@@ -52,7 +52,7 @@ class LambdaContext:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel kill this process when its parent is gone: while frozen it could not notice by itself.
+    """Let the kernel kill this process when its parent ends: a frozen process could not notice that.
 
     Source: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html ; only Linux has it.
     """
@@ -61,7 +61,7 @@ def _end_with_parent() -> None:
 
 
 def _trace() -> str:
-    """A trace of its own for a call.
+    """A new trace id for a call.
 
     Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader .
     """

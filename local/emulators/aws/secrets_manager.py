@@ -1,4 +1,4 @@
-"""Secrets Manager, by moto's server with authentication on: who asks must be known and allowed to."""
+"""Secrets Manager, by moto's server with authentication on: callers must be known and have permission."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class RunningSecretsManager:
         return arn
 
     def write(self, name: str, text: SecretStr) -> None:
-        """Give the secret ``name`` another value, current from now on."""
+        """Give the secret ``name`` a new current value."""
         self.client().put_secret_value(SecretId=name, SecretString=text.get_secret_value())
 
     def keys_of_role(self, name: str, *actions: str) -> dict[str, str]:
         """Keys of a session of a new role that may do ``actions``, as boto3 takes them.
 
-        moto looks at the action only: which secret it is for makes no difference here.
+        moto checks only the action: the secret makes no difference here.
         """
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -76,7 +76,7 @@ def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
         endpoint = f"http://{host}:{port}"
         anybody = {"aws_access_key_id": "setup", "aws_secret_access_key": "setup"}
         running = RunningSecretsManager(endpoint, region, anybody)
-        # What moto knows belongs to the process: another that was served in it has left it behind.
+        # moto's data belongs to the process: an earlier server in this process may have left some.
         _authenticate_after(endpoint, "inf")
         requests.post(f"{endpoint}/moto-api/reset", timeout=5)
         iam = running.client("iam")
@@ -85,7 +85,7 @@ def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
         iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=policy)
         key = iam.create_access_key(UserName="administrator")["AccessKey"]
         running.admin = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-        # From here on every request must be signed by somebody who may make it.
+        # From here on, every request must be signed by someone who may make it.
         _authenticate_after(endpoint, "0")
         yield running
     finally:
@@ -93,6 +93,6 @@ def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
 
 
 def _authenticate_after(endpoint: str, requests_made: str) -> None:
-    """From how many requests on moto looks at who makes them."""
+    """Set the number of requests after which moto checks who makes them."""
     headers = {"content-type": "text/plain"}
     requests.post(f"{endpoint}/moto-api/reset-auth", data=requests_made, headers=headers, timeout=5)

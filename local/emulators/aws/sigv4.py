@@ -1,8 +1,8 @@
 """Verifies AWS Signature Version 4, as the front of a function URL does.
 
 Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html . There is no library that
-verifies; botocore, which signs, brings the canonical forms, so that both sides agree on them.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html . No library
+verifies; botocore, which signs, provides the canonical forms, so both sides agree on them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=([a-z0-9;_-]+), ?Signature=([0-9a-f]{64})"
 )
 _SKEW = 300
-"""Seconds by which the clocks may differ."""
+"""Seconds by which clocks may differ."""
 
 
 class SignatureRefused(Exception):
-    """The request is not signed as it should be: the type and text of AWS's error."""
+    """The request is not signed correctly: the type and text of AWS's error."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -43,7 +43,7 @@ class SignatureRefused(Exception):
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """A request as it came: the path and query as they were sent, all headers with names in lower case."""
+    """A request as it arrived: the path and query as they were sent, all headers with names in lower case."""
 
     method: str
     raw_path: str
@@ -53,7 +53,7 @@ class SignedRequest:
 
 
 class _Canonical(SigV4Auth):  # type: ignore[misc]
-    """The canonical form over just the headers that were signed."""
+    """The canonical form of only those headers that were signed."""
 
     def __init__(self, key: AccessKey, service: str, region: str, signed: frozenset[str]) -> None:
         super().__init__(Credentials(key.id, key.secret.get_secret_value()), service, region)
@@ -84,10 +84,10 @@ class SigV4Verifier:
         self._clock = clock
 
     def verify(self, request: SignedRequest) -> AccessKey:
-        """The key that ``request`` is signed with.
+        """The key with which ``request`` is signed.
 
         Raises:
-            SignatureRefused: It is not signed, or not with a key that is good, or not as it is now.
+            SignatureRefused: It is not signed, its key is not valid, or it was changed after signing.
         """
         values = _single(request.headers)
         authorization = values.get("authorization")
@@ -138,7 +138,7 @@ class SigV4Verifier:
 
     @staticmethod
     def _check_body(declared: str | None, body: bytes) -> None:
-        """A declared hash is what is signed, so it has to be the body's; ``UNSIGNED-PAYLOAD`` is for S3 only."""
+        """A declared hash is signed, so it must be the body's; ``UNSIGNED-PAYLOAD`` is for S3 only."""
         if declared is not None and not hmac.compare_digest(declared, hashlib.sha256(body).hexdigest()):
             raise SignatureRefused(
                 "InvalidSignatureException", "The value of x-amz-content-sha256 is not the hash of the body."
@@ -157,7 +157,7 @@ class SigV4Verifier:
 
 
 def _single(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The headers by name; those that say who calls may come once only."""
+    """The headers by name; those that say who calls may occur only once."""
     values: dict[str, str] = {}
     for name, value in headers:
         if name in values and (name in ("authorization", "host") or name.startswith("x-amz-")):

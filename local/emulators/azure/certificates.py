@@ -1,4 +1,4 @@
-"""A certificate authority for this machine, of which nothing outlives the directory that it is written to."""
+"""A certificate authority for this machine, which lasts only as long as the directory that it is written to."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _DAYS = 7
 
 @dataclass(frozen=True)
 class Certificates:
-    """Two PEM files: the ``authority`` to trust, and what a ``server`` on the loopback interface needs, key included.
+    """Two PEM files: the ``authority`` to trust, and certificate and key of a ``server`` on the loopback interface.
 
-    The authority's own key is kept nowhere: it has signed that one certificate, and signs no other.
+    The authority's own key is not stored: it has signed that one certificate, and will sign no other.
     """
 
     authority: Path
@@ -30,7 +30,7 @@ class Certificates:
 
 
 def loopback_certificates(directory: Path) -> Certificates:
-    """Make an authority and a certificate for ``localhost`` and ``127.0.0.1`` in ``directory``."""
+    """Create an authority and a certificate for ``localhost`` and ``127.0.0.1`` in ``directory``."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "neo4j-m2m on this machine")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

@@ -1,4 +1,4 @@
-"""Azure on this machine: a function app behind its front, once for each of two proofs, its vault, and who may call."""
+"""Azure on this machine: a function app behind its front, once for each kind of proof, its vault, and who may call."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _HOST_KEY_PRINCIPAL = "foundry-host-key"
 
 @dataclass
 class Subscription:
-    """The vault with the secrets in it, and all that a function app needs to read them.
+    """The vault with its secrets, and everything that a function app needs to read them.
 
-    ``environ`` is that of such an app, and ``authority`` the certificate authority that it has to trust.
+    ``environ`` is the environment of such an app, and ``authority`` the certificate authority that it must trust.
     """
 
     tenant: Tenant
@@ -61,7 +61,7 @@ class Subscription:
 
 @dataclass
 class AzurePlatform:
-    """What runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+    """The running platform: ``line`` is what `emulate` prints, a contract for clients from outside."""
 
     line: dict[str, Any] = field(repr=False)
     subscription: Subscription
@@ -112,7 +112,7 @@ def _policy(*rules: tuple[str, str]) -> str:
 
 
 def _modes(running: Subscription) -> dict[str, dict[str, str]]:
-    """What is set besides, for each proof."""
+    """The additional settings for each kind of proof."""
     return {
         "entra": {
             "NEO4J_M2M_ISSUERS": running.tenant.issuers_text(running.tokens.issuer),
@@ -133,7 +133,7 @@ def _modes(running: Subscription) -> dict[str, dict[str, str]]:
 
 @contextlib.contextmanager
 def platform(settings: LocalSettings, console: Console, *, port: int = 0) -> Iterator[AzurePlatform]:
-    """Run it while the context lasts; the app that takes tokens is on ``port``, 0 for any that is free.
+    """Run it while the context lasts; the app that takes tokens is on ``port``, 0 for any free one.
 
     Raises:
         LocalError: A port is taken, a worker or the embedded database does not start.
@@ -174,7 +174,7 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0) -> Ite
 
 
 def callers(line: dict[str, Any]) -> list[Caller]:
-    """Who calls the function apps of ``line``, which `emulate` has printed."""
+    """The callers of the function apps of ``line``, which `emulate` has printed."""
     url, by_host_key, scope = line["url"], line["url_function_key"], f"{line['audience']}/.default"
     agent = bearer(line["token_url"], line, scope=scope)
     intruder = bearer(line["token_url"], line["intruder"], scope=scope)

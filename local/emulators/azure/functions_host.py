@@ -1,4 +1,4 @@
-"""The front of a function app as real HTTP: routes, authorization levels and keys, as the Functions host has them.
+"""The front of a function app as real HTTP: routes, authorization levels and keys, as in the Functions host.
 
 Sources: https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger (routes, levels) and
 https://learn.microsoft.com/azure/azure-functions/function-keys-how-to (which keys there are, and where they are sent).
@@ -30,7 +30,7 @@ _TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 @dataclass(frozen=True)
 class HostKeys:
-    """The keys of a function app: ``master`` opens everything, ``host`` every function, ``functions`` one each."""
+    """The keys of a function app: ``master`` opens everything, ``host`` every function, each of ``functions`` one."""
 
     master: str = field(default_factory=lambda: secrets.token_urlsafe(40), repr=False)
     host: str = field(default_factory=lambda: secrets.token_urlsafe(40), repr=False)
@@ -47,14 +47,14 @@ class HostKeys:
 
 
 def _route_prefix() -> str:
-    """What stands before all routes: ``api``, unless host.json says otherwise."""
+    """The prefix of all routes: ``api``, unless host.json says otherwise."""
     host = json.loads((APP_ROOT / "host.json").read_text())
     prefix: str = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     return prefix.strip("/")
 
 
 class FunctionsHost(HttpFront):
-    """The front of the app in ``worker``, as an ASGI app. A route without methods is open to all of them."""
+    """The front of the app in ``worker``, as an ASGI app. A route without methods accepts all methods."""
 
     def __init__(self, worker: Worker, keys: HostKeys) -> None:
         self._worker = worker
@@ -66,7 +66,7 @@ class FunctionsHost(HttpFront):
             self._routes[f"/{path}".lower()] = trigger
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Find the function, look at the key that its level demands, invoke it, and give its answer."""
+        """Find the function, check the key that its level demands, invoke it, and return its answer."""
         trigger = self._routes.get(scope["path"].rstrip("/").lower())
         if trigger is None or (trigger.get("methods") and scope["method"] not in trigger["methods"]):
             return 404, [], b""

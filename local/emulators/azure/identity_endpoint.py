@@ -1,7 +1,7 @@
 """The endpoint at which a function app gets tokens for its managed identities.
 
-Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference . The statuses
-and texts of refusals are those that its callers report.
+Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference . Callers report
+the statuses and texts of refusals.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _VERSION = "2019-08-01"
 class IdentityEndpoint(HttpFront):
     """The endpoint of one function app, as an ASGI app: ``identities`` are assigned to it, and ``issuer`` knows them.
 
-    ``header`` is what a request has to bring in ``X-IDENTITY-HEADER``. The first identity counts as the system-assigned
-    one. ``requests`` counts what was asked; ``troubles`` may be filled while requests are served.
+    ``header`` is the required value of ``X-IDENTITY-HEADER``. The first identity counts as the system-assigned one.
+    ``requests`` counts the requests; ``troubles`` may be filled while requests are served.
     """
 
     def __init__(self, issuer: Issuer, identities: tuple[Client, ...], header: str) -> None:

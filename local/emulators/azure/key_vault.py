@@ -48,8 +48,8 @@ class _Stored:
 class KeyVaultApp(HttpFront):
     """A vault of the tenant of ``issuer``, as an ASGI app. ``readers`` are the object ids that may read its secrets.
 
-    ``requests`` counts what was asked with a token; ``troubles`` befall those requests and may be filled while they are
-    served, as secrets may be changed. ``firewall`` shuts everybody out.
+    ``requests`` counts the requests with a token; ``troubles`` happen to those requests and may be filled while they
+    are served, as secrets may be changed. ``firewall`` refuses everybody.
     """
 
     def __init__(self, issuer: Issuer, readers: frozenset[str]) -> None:
@@ -74,7 +74,7 @@ class KeyVaultApp(HttpFront):
         stored.versions = [*stored.versions[:-1], replace(stored.versions[-1], enabled=False)]
 
     def delete(self, name: str) -> None:
-        """Delete the secret ``name`` so that it could be recovered."""
+        """Delete the secret ``name``; it can be recovered."""
         self._secrets[name].deleted = True
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -107,7 +107,7 @@ class KeyVaultApp(HttpFront):
         return self._secret(scope["path"], headers.get("host", ""))
 
     def _claims(self, authorization: str) -> dict[str, Any] | None:
-        """The claims of the token that a request brings; None unless the tenant issued it for vaults."""
+        """The claims of the token in a request; None unless the tenant issued it for vaults."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None

@@ -1,4 +1,4 @@
-"""A tenant of Microsoft Entra: who there is, and the API and the vault that tokens are for."""
+"""A tenant of Microsoft Entra: its identities, and the API and the vault that tokens are for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tenant:
     """The tenant. ``function`` is the function's own managed identity, ``project`` that of a Foundry project.
 
     ``agent`` and ``intruder`` are service principals with secrets, ``user`` is a person who signs in. ``token_version``
-    is that of tokens for the API: 2, or 1 as an app registration gives them that does not say otherwise.
+    is the version of tokens for the API: 2, or 1, which is the default of an app registration.
     """
 
     id: str = field(default_factory=_identifier)
@@ -60,7 +60,7 @@ class Tenant:
     token_version: int = 2
 
     def issuer(self) -> Issuer:
-        """What issues the tenant's tokens."""
+        """The issuer of the tenant's tokens."""
         api = Resource(AUDIENCE, self.app_id, self.token_version)
         clients = [self.function, self.project, self.agent, self.intruder]
         return Issuer(

@@ -1,8 +1,8 @@
 """The process of a worker: it indexes the functions as the Functions worker does, and runs many calls at once.
 
 `local.emulators.azure.worker_process` starts ``python -m local.emulators.azure.worker SOCKET MODULE`` in the folder of
-``host.json``. Calls come on one socket and answers go back on it, a line of JSON each, so that whatever the function
-prints stays its log. When the other end is gone, so is this process.
+``host.json``. Calls come on one socket and answers go back on it, a line of JSON each, so that everything the function
+prints is its log. When the other end is closed, this process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import azure.functions as func
 __all__ = ["answered", "indexed", "main"]
 
 _LONGEST_LINE = 1 << 28
-"""Bytes: a request of the size that the front lets by, and its form here."""
+"""Bytes: the largest request that the front passes on, in its form here."""
 
 Run = Callable[..., Awaitable[func.HttpResponse]]
 
@@ -40,7 +40,7 @@ class _Trace:
 
 
 class _Context(func.Context):
-    """What the host tells a function of an invocation.
+    """What the host tells a function about an invocation.
 
     Source: https://learn.microsoft.com/azure/azure-functions/functions-reference-python#context .
     """
@@ -96,7 +96,7 @@ def indexed(name: str = "function_app") -> tuple[list[dict[str, Any]], dict[str,
 
 
 async def answered(run: Run, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What the function ``run`` answers to the invocation that ``told`` describes."""
+    """The answer of the function ``run`` to the invocation that ``told`` describes."""
     request = func.HttpRequest(
         told["method"],
         told["url"],
@@ -147,12 +147,12 @@ async def _serve(connection: socket.socket, module: str) -> None:
 
 def main(descriptor: int, module: str) -> None:
     """Index the functions and run calls until there are no more."""
-    # As the worker has it: every record from INFO on goes to the host.
+    # As in the real worker: every record from INFO on goes to the host.
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     with socket.socket(fileno=descriptor) as connection:
         asyncio.run(_serve(connection, module))
     sys.stderr.flush()
-    os._exit(0)  # no thread that still waits for an answer from elsewhere keeps the process
+    os._exit(0)  # ends the process even if a thread still waits for an answer
 
 
 if __name__ == "__main__":

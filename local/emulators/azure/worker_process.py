@@ -1,4 +1,4 @@
-"""A worker as its host has it: a process that has told its functions, and takes invocations."""
+"""A worker as its host sees it: a process that has reported its functions and accepts invocations."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """One worker process. ``triggers`` are the bindings of its functions, ``loading_error`` why there are none."""
+    """One worker process. ``triggers`` are the bindings of its functions; ``loading_error`` is why it has none."""
 
     def __init__(self, environ: Mapping[str, str], *, module: str = "function_app", log: IO[str] | None = None) -> None:
-        """Start it with the app in ``module``. ``environ`` is what the function finds besides the platform's own
+        """Start it with the app in ``module``. ``environ`` is the function's environment in addition to the platform's
         variables; its output goes to ``log``, or to stderr.
 
         Raises:
-            LocalError: This is no checkout of the repository.
+            LocalError: This is not a checkout of the repository.
         """
         if not (APP_ROOT / "host.json").is_file():
             raise LocalError(
-                "The function app lies at the root of the repository, and this program is installed without it. Clone "
+                "The function app is at the root of the repository, and this program is installed without it. Clone "
                 "the repository and run it from there."
             )
         self.environ = {
@@ -75,7 +75,7 @@ class Worker:
         """Wait until it has indexed its functions.
 
         Raises:
-            LocalError: It says nothing in time.
+            LocalError: It does not report in time.
         """
         self._socket.settimeout(_START_SECONDS)
         try:
@@ -92,10 +92,10 @@ class Worker:
         self._listener.start()
 
     async def invoke(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """What the function answers; ``told`` has the ``invocation_id``.
+        """The function's answer; ``told`` has the ``invocation_id``.
 
         Raises:
-            WorkerFailed: It answers nothing.
+            WorkerFailed: It does not answer.
         """
         if not self._listener.is_alive():
             raise WorkerFailed("the worker is gone")
@@ -130,7 +130,7 @@ class Worker:
             call.set_result(said)
 
     def close(self) -> None:
-        """End the process: it goes when there are no more calls, or is killed."""
+        """End the process: it ends when there are no more calls, or is killed."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:

@@ -21,7 +21,7 @@ from local.emulators.loopback_server import served
 __all__ = ["WorkspaceApp", "running_workspace"]
 
 Handler = Callable[["WorkspaceApp", str, dict[str, Any]], dict[str, Any]]
-"""Answers a caller who asks for something with some parameters."""
+"""Answers a request of a caller with some parameters."""
 
 _LARGEST = 1 << 20
 _ACCOUNT = "0d26daa6-5e44-4c97-a497-ef015f91254a"
@@ -30,7 +30,7 @@ _ACCOUNT = "0d26daa6-5e44-4c97-a497-ef015f91254a"
 class WorkspaceApp(HttpFront):
     """Serves ``workspace``. ``requests`` has the method and path of every request, for tests that count.
 
-    The next requests to the secrets API are answered with the statuses in ``failures``, as by a workspace in trouble.
+    ``failures`` has the statuses of the next answers of the secrets API, as from a workspace in trouble.
     """
 
     def __init__(self, workspace: EmulatedWorkspace) -> None:
@@ -76,7 +76,7 @@ async def _parameters(scope: Scope, receive: Receive) -> dict[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise ApiError(400, "MALFORMED_REQUEST", "The body is no JSON object.")
+        raise ApiError(400, "MALFORMED_REQUEST", "The body is not a JSON object.")
     return said
 
 

@@ -25,19 +25,19 @@ __all__ = ["AppProcess", "app_environ"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
-"""Between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 def app_environ(configuration: Mapping[str, Any], resources: Mapping[str, str]) -> dict[str, str]:
-    """The variables that ``app.yaml`` asks for; ``resources`` has what a resource's ``valueFrom`` stands for.
+    """The variables that ``app.yaml`` asks for; ``resources`` has the values for a resource's ``valueFrom``.
 
     Raises:
-        LocalError: It names a resource that the app has not.
+        LocalError: It names a resource that the app does not have.
     """
     environ = {}
     for variable in configuration.get("env", []):
         if "valueFrom" in variable and variable["valueFrom"] not in resources:
-            raise LocalError(f"app.yaml asks for the resource {variable['valueFrom']}, which the app has not.")
+            raise LocalError(f"app.yaml asks for the resource {variable['valueFrom']}, which the app does not have.")
         environ[variable["name"]] = (
             resources[variable["valueFrom"]] if "valueFrom" in variable else str(variable["value"])
         )
@@ -45,9 +45,9 @@ def app_environ(configuration: Mapping[str, Any], resources: Mapping[str, str]) 
 
 
 class AppProcess:
-    """The app in the folder ``source``, running once this is made; its output goes to ``log``, or to stderr.
+    """The app in the folder ``source``, running once this object exists; its output goes to ``log``, or to stderr.
 
-    ``environ`` is what it finds in its environment besides what ``app.yaml`` says, and holds instead of that.
+    ``environ`` is its environment in addition to what ``app.yaml`` says, and takes precedence.
     ``python`` is the interpreter that stands for ``python`` in ``app.yaml``.
     """
 
@@ -103,7 +103,7 @@ class AppProcess:
         raise LocalError(f"The app did not listen on its port within {_START_SECONDS:g} seconds.")
 
     def stop(self) -> int:
-        """End it with SIGTERM, and if that does not do with SIGKILL; returns its exit status."""
+        """End it with SIGTERM, and if it does not end, with SIGKILL; returns its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
         try:

@@ -1,8 +1,8 @@
-"""The proxy in front of an app, as real HTTP: it wants a token of the workspace, and says in headers who calls.
+"""The proxy in front of an app, as real HTTP: it demands a token of the workspace, and says in headers who calls.
 
-What is documented is done as documented. What is not can be switched: what becomes of such headers as a client sent
-itself, whether the client's token is handed on, whether personal access tokens are admitted. Whether the real proxy
-lets anybody read the metadata by which clients find the workspace's tokens is not documented; this one does.
+What is documented is done as documented. The rest can be switched: what happens to such headers if a client sent them,
+whether the client's token is passed on, whether personal access tokens are admitted. Whether the real proxy lets
+anybody read the metadata by which clients find the workspace's tokens is not documented; this one does.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers .
 """
@@ -32,8 +32,8 @@ _HOP_BY_HOP = frozenset(name.encode() for name in OF_THE_CONNECTION)
 class AppsProxy(HttpFront):
     """The proxy of the app at ``app_url``, for whoever is in ``can_use``; it may be changed while it serves.
 
-    ``spoofed`` is what becomes of forwarded headers that a client sent: ``strip`` takes them away, ``append`` puts the
-    proxy's own behind them. ``user_authorization`` hands on the token of a caller as ``X-Forwarded-Access-Token``.
+    ``spoofed`` is what happens to forwarded headers that a client sent: ``strip`` removes them, ``append`` puts the
+    proxy's own behind them. ``user_authorization`` passes the caller's token on as ``X-Forwarded-Access-Token``.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AppsProxy(HttpFront):
         self._workspace = workspace
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Find out who calls and whether he may, hand the request on to the app, and give its answer."""
+        """Find out who calls and whether they may, pass the request on to the app, and return its answer."""
         body = await body_of(receive, _LARGEST)
         if body is None:
             return 413, _TEXT, b"Payload Too Large\n"
@@ -103,7 +103,7 @@ class AppsProxy(HttpFront):
         url = f"{self.app_url}{path}{'?' + query if query else ''}"
         try:
             async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=_SECONDS) as client:
-                # What httpx2 adds to a request on its own would not be the client's.
+                # httpx2's own additions to a request would not come from the client.
                 client.headers.clear()
                 response = await client.request(scope["method"], url, headers=headers, content=body or None)
         except httpx2.TimeoutException:

@@ -36,7 +36,7 @@ _WORKSPACE = "1234567890123456"
 _SCOPE = "neo4j"
 _KEY = "credential"
 _SCOPES = frozenset({"all-apis", _SCOPE})
-"""What tokens may be asked for; the secret scope's name, too, for clients that take the line's ``scope`` for that."""
+"""The scope of tokens; also the secret scope's name, for clients that read the line's ``scope`` so."""
 
 
 def _service_principal(name: str) -> Client:
@@ -45,7 +45,7 @@ def _service_principal(name: str) -> Client:
 
 @dataclass
 class DatabricksPlatform:
-    """What runs: ``line`` is what `emulate` prints, a contract for clients from outside."""
+    """The running platform: ``line`` is what `emulate` prints, a contract for clients from outside."""
 
     line: dict[str, Any] = field(repr=False)
     workspace: WorkspaceApp
@@ -55,13 +55,13 @@ class DatabricksPlatform:
     environ: dict[str, str] = field(repr=False)
 
     def resources(self) -> dict[str, str]:
-        """What the app's resources hold now."""
+        """The current values of the app's resources."""
         return {"credential": self.workspace.workspace.secret(_SCOPE, _KEY).decode()}
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A workspace that is served, with the credential in its scope, and the environment of the app."""
+    """A served workspace, with the credential in its scope, and the environment of the app."""
 
     app: WorkspaceApp
     agent: Client
@@ -101,10 +101,10 @@ def platform(
     environ: Mapping[str, str] | None = None,
     log: IO[str] | None = None,
 ) -> Iterator[DatabricksPlatform]:
-    """Run it while the context lasts; the proxy is on ``port``, 0 for any that is free.
+    """Run it while the context lasts; the proxy is on ``port``, 0 for any free one.
 
-    ``environ`` holds instead of what the app would find in its environment; ``users`` may call, and no policy admits
-    them unless one there does.
+    ``environ`` replaces values in the app's environment; ``users`` may call, but no policy admits them unless one there
+    does.
 
     Raises:
         LocalError: A port is taken, or the embedded database or the app does not start.
@@ -136,14 +136,14 @@ def platform(
 
 
 def callers(line: dict[str, Any]) -> list[Caller]:
-    """Who calls the app of ``line``, which `emulate` has printed."""
+    """The callers of the app of ``line``, which `emulate` has printed."""
     agent = bearer(line["token_url"], line, scope="all-apis")
     intruder = bearer(line["token_url"], line["intruder"], scope="all-apis")
     developer = HeaderAuth("authorization", f"Bearer {line['pat']}")
     return [
         Caller("a service principal with its token of the workspace", line["url"], agent),
         Caller("its developer, with a personal access token", line["url"], developer),
-        Caller("a service principal that may use the app, and whom no rule admits", line["url"], intruder, False),
+        Caller("a service principal that may use the app, but whom no rule admits", line["url"], intruder, False),
         Caller("somebody without a token", line["url"], admitted=False),
     ]
 

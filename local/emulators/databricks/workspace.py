@@ -1,4 +1,4 @@
-"""A workspace: who there is in it, what proves them, and its secret scopes with who may do what with each.
+"""A workspace: its users and service principals, their tokens, and its secret scopes with their permissions.
 
 Sources: https://docs.databricks.com/aws/en/security/secrets/ and
 https://docs.databricks.com/aws/en/security/auth/access-control/ (secret ACLs).
@@ -22,14 +22,14 @@ from local.emulators.issuer import Client, Issuer, Resource, User
 __all__ = ["PERMISSIONS", "ApiError", "EmulatedWorkspace", "Scope"]
 
 PERMISSIONS = ("READ", "WRITE", "MANAGE")
-"""What somebody may do with a scope; each includes those before it."""
+"""Permissions for a scope; each includes those before it."""
 
 _NAME = re.compile(r"[\w.@-]{1,128}", re.ASCII)
 _LARGEST = 128 * 1024
 
 
 class ApiError(Exception):
-    """A refusal as the workspace's API has it: a status, a code, and words."""
+    """A refusal of the workspace's API: a status, a code, and a text."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class ApiError(Exception):
 
 @dataclass
 class Scope:
-    """A secret scope: the values by key, and each one's permission by name."""
+    """A secret scope: the values by key, and the permissions by name."""
 
     values: dict[str, bytes] = field(default_factory=dict, repr=False)
     permissions: dict[str, str] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class EmulatedWorkspace:
 
     @property
     def url(self) -> str:
-        """The origin, known once it is served."""
+        """The origin, known when it is served."""
         return self.issuer.url
 
     def issue_pat(self, name: str) -> SecretStr:
@@ -70,18 +70,18 @@ class EmulatedWorkspace:
         return SecretStr(pat)
 
     def keep_pat(self, pat: SecretStr, name: str) -> None:
-        """Take ``pat`` for a personal access token of ``name``."""
+        """Register ``pat`` as a personal access token of ``name``."""
         self._pats[pat.get_secret_value()] = name
 
     def withdraw_pat(self, pat: SecretStr) -> None:
-        """Know ``pat`` no longer."""
+        """Forget ``pat``."""
         self._pats.pop(pat.get_secret_value(), None)
 
     def caller(self, authorization: str | None) -> str:
-        """The name of the user or service principal whose token ``authorization`` is the header of.
+        """The name of the user or service principal whose token is in the header ``authorization``.
 
         Raises:
-            ApiError: It is no token of this workspace's, or of nobody who is there.
+            ApiError: It is not a token of this workspace, or its user does not exist.
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -133,10 +133,10 @@ class EmulatedWorkspace:
             self._scopes[scope] = Scope(permissions={owner: "MANAGE"})
 
     def scope(self, name: str, caller: str | None, permission: str) -> Scope:
-        """The scope ``name``, if ``caller`` has that permission for it; None stands for whoever runs the workspace.
+        """The scope ``name``, if ``caller`` has that permission for it; None stands for the operator of the workspace.
 
         Raises:
-            ApiError: There is no such scope, or he has not.
+            ApiError: There is no such scope, or the caller lacks the permission.
         """
         with self._lock:
             scope = self._scopes.get(name)
@@ -148,7 +148,7 @@ class EmulatedWorkspace:
         return scope
 
     def permit(self, name: str, principal: str, permission: str, *, by: str | None = None) -> None:
-        """Let ``principal`` do with the scope ``name`` what ``permission`` says."""
+        """Give ``principal`` the ``permission`` for the scope ``name``."""
         if permission not in PERMISSIONS:
             raise ApiError(400, "INVALID_PARAMETER_VALUE", "There is no such permission.")
         self.scope(name, by, "MANAGE").permissions[principal] = permission
@@ -165,7 +165,7 @@ class EmulatedWorkspace:
         """The value of the secret ``key`` in the scope ``name``.
 
         Raises:
-            ApiError: There is none, or it may not be read.
+            ApiError: There is no such secret, or it may not be read.
         """
         values = self.scope(name, by, "READ").values
         if key not in values:

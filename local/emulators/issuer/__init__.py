@@ -1,8 +1,8 @@
 """A token issuer for this machine: real OAuth 2.0 over real HTTP, in the shapes of the platforms' own issuers.
 
 It is written on PyJWT and cryptography, which are installed anyway. The OAuth libraries for Python bring a web
-framework or a database of clients, and answer as the RFCs say, not as the platforms do; what differs between Entra,
-Cognito and Databricks, which is all that matters here, would have to be written on top.
+framework or a database of clients, and answer as the RFCs say, not as the platforms do. The differences between Entra,
+Cognito and Databricks, which are all that matters here, would have to be written on top.
 """
 
 from local.emulators.issuer.app import IssuerApp

@@ -1,4 +1,4 @@
-"""The issuer as an ASGI app: metadata, keys and the token endpoint; anything else is not there."""
+"""The issuer as an ASGI app: metadata, keys and the token endpoint; nothing else."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _Document = tuple[int, dict[str, str], dict[str, Any] | str]
 class IssuerApp(HttpFront):
     """Serves one `Issuer`. ``requests`` has the method and path of every request, for tests that count.
 
-    ``grants`` has the grant type of every token that was asked for. The next token requests are answered with the
-    statuses in ``failures``, as an issuer does that is in trouble, and are not counted in ``grants``. ``troubles`` does
-    more: requests that it befalls are counted. All of these may be read and changed while requests are served.
+    ``grants`` has the grant type of every requested token. The next token requests are answered with the statuses in
+    ``failures``, as by an issuer in trouble, and are not counted in ``grants``. ``troubles`` does more: its requests
+    are counted. All of these may be read and changed while requests are served.
     """
 
     def __init__(self, issuer: Issuer) -> None:
@@ -39,7 +39,7 @@ class IssuerApp(HttpFront):
         self.troubles = Troubles()
 
     def grant_counts(self) -> Counter[str]:
-        """How many tokens were asked for by each grant type until now, with success or without."""
+        """How many tokens were requested by each grant type until now, successfully or not."""
         return Counter(self.grants.copy())
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -82,12 +82,12 @@ class IssuerApp(HttpFront):
         except OAuthError as error:
             refusal = dict(_NO_STORE)
             if error.status == 401:
-                # RFC 6749 section 5.2: the scheme that the client tried, or else the one that there is.
+                # RFC 6749 section 5.2: the scheme that the client tried, or else the only one.
                 refusal["www-authenticate"] = 'Basic realm="token endpoint"'
             return error.status, refusal, _refusal(error)
 
     def _in_trouble(self, status: int, trouble: Trouble) -> _Document:
-        """What a fault answers: a gateway's page, or, where it is overload, a JSON document that says so."""
+        """The answer to a fault: a gateway's page or, for overload, a JSON document."""
         headers = {} if trouble.retry_after is None else {"retry-after": str(trouble.retry_after)}
         if status not in (429, 503):
             return status, headers, f"<html><body><h1>{status}</h1></body></html>"
@@ -102,7 +102,7 @@ def _refusal(error: OAuthError) -> dict[str, Any]:
 
 
 def _form(content_type: str, body: bytes | None) -> dict[str, str]:
-    """RFC 6749 section 3.2: a form, in which no parameter stands twice, and one without a value counts as not there."""
+    """RFC 6749 section 3.2: a form, in which no parameter appears twice, and one without a value counts as absent."""
     if body is None:
         raise OAuthError("invalid_request", "The request is too large.", 413)
     if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
@@ -113,5 +113,5 @@ def _form(content_type: str, body: bytes | None) -> dict[str, str]:
         raise OAuthError("invalid_request", "The request is not a form.") from None
     form = dict(pairs)
     if len(form) != len(pairs):
-        raise OAuthError("invalid_request", "A parameter stands twice.")
+        raise OAuthError("invalid_request", "A parameter appears twice.")
     return form

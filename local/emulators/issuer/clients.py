@@ -1,4 +1,4 @@
-"""The clients that the issuer knows, and how they prove who they are at its token endpoint."""
+"""The clients that the issuer knows, and how they authenticate at its token endpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEEWAY = 30
 
 
 class OAuthError(Exception):
-    """A refusal as RFC 6749 section 5.2 has it: a code, a status, and words for the person who reads them.
+    """A refusal as in RFC 6749 section 5.2: a code, a status, and a text for people.
 
     ``details`` are further members of the answer.
     """
@@ -39,7 +39,7 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """Something that tokens are issued for: its identifier, and what Entra besides keeps of a registered API."""
+    """Something that tokens are issued for: its identifier, and what Entra stores in addition for a registered API."""
 
     identifier: str
     app_id: str = ""
@@ -50,11 +50,11 @@ class Resource:
 class Client:
     """A registered application, with a secret, or with the public key (PEM) of its assertions, or with both.
 
-    ``scopes`` are the scopes that it may ask for, in Entra's shape the application roles that it has. ``serves`` names
-    the resources that it is, as tokens name them: a user's token for one of these it may exchange for one that is
-    addressed to one of ``may_ask_for``, which are identifiers. By default it may exchange nothing, but in Entra's shape
-    a client also serves its own id and the resource whose ``app_id`` that is. Tokens of its own, and of users whose
-    password it has, it may ask for whatever these say.
+    ``scopes`` are the scopes that it may ask for; in Entra's shape, the application roles that it has. ``serves`` names
+    the resources that it is, as in tokens. A user's token for one of these can be exchanged for a token for one of
+    ``may_ask_for``, which are identifiers. By default, a client may exchange nothing; but in Entra's shape it also
+    serves its own id and the resource with that ``app_id``. For its own tokens, and for those of users whose password
+    it has, these limits do not apply.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Client:
 
 
 class ClientAuthentication:
-    """Proves clients: client_secret_basic, client_secret_post (RFC 6749 section 2.3.1), private_key_jwt (RFC 7523)."""
+    """Authenticates by client_secret_basic, client_secret_post (RFC 6749 section 2.3.1), private_key_jwt (RFC 7523)."""
 
     def __init__(self, clients: tuple[Client, ...], clock: Callable[[], float] = time.time) -> None:
         self._clients = {client.id: client for client in clients}
@@ -80,11 +80,11 @@ class ClientAuthentication:
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        """The clients as they are now."""
+        """The clients in their current state."""
         return tuple(self._clients.values())
 
     def rotate_secret(self, client_id: str, new_secret: str, *, keep_old: bool = False) -> None:
-        """Let the client prove itself with ``new_secret``, and with the old ones only if they are kept.
+        """Let the client authenticate with ``new_secret``, and with the old ones only if they are kept.
 
         Raises:
             LookupError: There is no such client.
@@ -101,7 +101,7 @@ class ClientAuthentication:
             self._clients = {**self._clients, client_id: replace(client, secret=new_secret)}
 
     def client_of(self, form: dict[str, str], authorization: str | None, audiences: tuple[str, ...]) -> Client:
-        """The client that the request proves to be of; an assertion must be for one of ``audiences``.
+        """The client that the request authenticates; an assertion must be for one of ``audiences``.
 
         Raises:
             OAuthError: It proves nothing, or tries to in more than one way.
@@ -134,7 +134,7 @@ class ClientAuthentication:
         return client
 
     def _by_assertion(self, form: dict[str, str], audiences: tuple[str, ...]) -> Client:
-        refused = OAuthError("invalid_client", "The client's assertion does not hold.", 401)
+        refused = OAuthError("invalid_client", "The client's assertion is not valid.", 401)
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise refused
         assertion = form["client_assertion"]
@@ -158,7 +158,7 @@ class ClientAuthentication:
         return client
 
     def _spend(self, client: Client, jti: str, expiry: float, refused: OAuthError) -> None:
-        """RFC 7523 section 3: an assertion is good for one request, and not for long."""
+        """RFC 7523 section 3: an assertion is valid for one request, and for a short time."""
         now = self._clock()
         if expiry > now + _ASSERTION_LIFETIME + _LEEWAY:
             raise refused

@@ -1,4 +1,4 @@
-"""Tokens of users: how a client gets one for a name and a password, and what every delegated request has in common.
+"""Tokens of users: how a client gets one for a name and a password, and what all delegated requests have in common.
 
 Sources: RFC 6749 section 4.3, and for Entra https://learn.microsoft.com/entra/identity-platform/v2-oauth-ropc and
 https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference .
@@ -31,7 +31,7 @@ def password_grant(issuer: Issuer, client: Client, form: dict[str, str], version
     """The answer to a user's name and password.
 
     Raises:
-        OAuthError: They are wrong, or what is asked for does not exist, or the user may not have it.
+        OAuthError: They are wrong, or the requested resource or scope does not exist or is not allowed for the user.
     """
     user = next((user for user in issuer.users if user.name == form.get("username")), None)
     expected = user.password if user is not None else ""
@@ -48,19 +48,19 @@ def password_grant(issuer: Issuer, client: Client, form: dict[str, str], version
 def delegated_request(
     issuer: Issuer, client: Client, may_have: frozenset[str], form: dict[str, str], version: int
 ) -> tuple[Resource, frozenset[str]]:
-    """The resource that a request for a user's token names, and the scopes: all of ``may_have`` where it names none.
+    """The resource that a request for a user's token names, and the scopes: all of ``may_have`` if it names none.
 
-    Entra's second version asks for ``RESOURCE/.default`` or for ``RESOURCE/SCOPE`` words, all of one resource, and
-    besides for OpenID Connect's own scopes, which MSAL always adds; no ID or refresh token is issued for these.
+    Entra's second version takes ``RESOURCE/.default`` or words ``RESOURCE/SCOPE``, all of one resource, and in addition
+    OpenID Connect's own scopes, which MSAL always adds; no ID or refresh token is issued for these.
 
     Raises:
-        OAuthError: The resource does not exist, or a scope cannot be had.
+        OAuthError: The resource does not exist, or a scope is not available.
     """
     words = form.get("scope", "").split()
     if issuer.shape != "entra":
         asked = frozenset(words) or may_have
         if not asked <= may_have:
-            raise OAuthError("invalid_scope", "A scope that is asked for cannot be had for this user.")
+            raise OAuthError("invalid_scope", "A requested scope is not available for this user.")
         return issuer.resource_asked_for(form, version), asked
     if version == 1:
         return issuer.resource_asked_for(form, version), may_have
@@ -84,7 +84,7 @@ def delegated_request(
 
 
 def no_consent(client: Client) -> EntraError:
-    """Entra's refusal of what nobody has allowed ``client`` to ask for."""
+    """Entra's refusal if nobody has consented to the request of ``client``."""
     text = (
         f"The user or administrator has not consented to use the application with ID '{client.id}'. "
         "Send an interactive authorization request for this user and resource."
@@ -95,7 +95,7 @@ def no_consent(client: Client) -> EntraError:
 def delegated_response(
     issuer: Issuer, claims: dict[str, Any], resource: Resource, scopes: Iterable[str]
 ) -> dict[str, Any]:
-    """The token response with a user's token; Entra's says the scopes together with their resource."""
+    """The token response with a user's token; Entra's names the scopes with their resource."""
     response = issuer.response(claims, scopes)
     if issuer.shape != "entra":
         return response

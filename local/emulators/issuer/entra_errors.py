@@ -1,4 +1,4 @@
-"""Refusals in the form of Entra's token endpoint, which says more than RFC 6749 asks for.
+"""Refusals in the form of Entra's token endpoint, which contain more than RFC 6749 requires.
 
 Source: https://learn.microsoft.com/entra/identity-platform/reference-error-codes .
 """
@@ -16,7 +16,7 @@ __all__ = ["EntraError"]
 class EntraError(OAuthError):
     """A refusal with one of Entra's numbers; its ``details`` are the members that clients such as MSAL read.
 
-    ``suberror`` tells what a person could do about it, such as ``consent_required``.
+    ``suberror`` says what a person could do, such as ``consent_required``.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
 """Exchange of a user's token, by the service that it is addressed to, for one that is addressed to another service.
 
 Sources: RFC 8693, and for Entra https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow . The
-names and texts of Entra's refusals are those that its callers report, and
+names and texts of Entra's refusals are from its callers' reports, and from
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes .
 
-Databricks exchanges only tokens of other issuers, by federation policies and of clients that do not authenticate
-(https://docs.databricks.com/aws/en/dev-tools/auth/oauth-federation-exchange), which is another thing and not here.
+Databricks exchanges only tokens of other issuers, by federation policies and for clients that do not authenticate
+(https://docs.databricks.com/aws/en/dev-tools/auth/oauth-federation-exchange). That is different, and not here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def on_behalf_of(issuer: Issuer, client: Client, form: dict[str, str], version: 
     """Entra's exchange of a user's token, addressed to ``client``, for one that is addressed to another resource.
 
     Raises:
-        OAuthError: The token does not hold, is not a user's, or not for this client; or the client may not have what it
-            asks for.
+        OAuthError: The token is not valid, not a user's, or not for this client; or the client may not have what it
+            requests.
     """
     for name in ("requested_token_use", "assertion"):
         if name not in form:
@@ -65,10 +65,10 @@ def on_behalf_of(issuer: Issuer, client: Client, form: dict[str, str], version: 
 
 
 def exchange(issuer: Issuer, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
-    """RFC 8693's exchange of a user's token for one with another audience, no longer life and no more scopes.
+    """RFC 8693's exchange of a user's token for one with another audience, at most the same lifetime and scopes.
 
-    Section 2.2.2 wants ``invalid_request`` for a subject token that is not accepted, whatever the reason, and
-    ``invalid_target`` for an audience that cannot be had.
+    Section 2.2.2 requires ``invalid_request`` for a subject token that is not accepted, whatever the reason, and
+    ``invalid_target`` for an audience that is not available.
 
     Raises:
         OAuthError: as `on_behalf_of`.
@@ -79,25 +79,25 @@ def exchange(issuer: Issuer, client: Client, form: dict[str, str], version: int)
     if requested not in (ACCESS_TOKEN, _JWT):
         raise OAuthError("invalid_request", "Only access tokens are issued.")
     if form.keys() & {"actor_token", "actor_token_type"}:
-        raise OAuthError("invalid_request", "The actor is the client itself; tokens of others are not taken.")
+        raise OAuthError("invalid_request", "The actor is the client itself; tokens of others are not accepted.")
     targets = {form[name] for name in ("audience", "resource") if name in form}
     if len(targets) != 1:
-        raise OAuthError("invalid_target", "The request must say for one resource whom the token is for.")
+        raise OAuthError("invalid_target", "The request must name one resource that the token is for.")
     try:
         subject = issuer.verified(form.get("subject_token", ""))
     except jwt.PyJWTError:
-        raise OAuthError("invalid_request", "The subject token does not hold, or has ended.") from None
+        raise OAuthError("invalid_request", "The subject token is not valid, or has expired.") from None
     if not audiences_of(subject) & client.serves:
         raise OAuthError("invalid_request", "The subject token is not for a resource that this client serves.")
     user = _user_of(issuer, subject["sub"])
     if user is None or subject["sub"] == subject.get("client_id"):
-        raise OAuthError("invalid_request", "The subject token is not that of a user.")
+        raise OAuthError("invalid_request", "The subject token is not a user's.")
     resource, scopes = delegated_request(issuer, client, _scopes_of(subject), form, version)
     if not _may_ask_for(client, resource):
         raise OAuthError("invalid_target", "The client may not ask for a token for that resource.")
     claims = issuer.user_claims(client, user, resource, scopes)
     claims["exp"] = int(min(claims["exp"], subject["exp"]))
-    # Section 4.1: the current actor, and within it those who acted before.
+    # Section 4.1: the current actor, and inside it the earlier ones.
     claims["act"] = {"sub": client.id, **({"act": subject["act"]} if "act" in subject else {})}
     return delegated_response(issuer, claims, resource, scopes) | {"issued_token_type": requested}
 
@@ -118,9 +118,9 @@ def _assertion(issuer: Issuer, token: str) -> dict[str, Any]:
 
 
 def _own_names(issuer: Issuer, client: Client) -> frozenset[str]:
-    """What a token may be addressed to that Entra lets ``client`` bring: its client id, its identifier URI.
+    """The audiences that Entra accepts in a token that ``client`` brings: its client id, its identifier URI.
 
-    A v1 token names the identifier, a v2 token the application's id, so what is registered as one is both.
+    A v1 token names the identifier, a v2 token the application's id; a registration of one covers both.
     """
     names = client.serves | {client.id}
     for resource in issuer.resources:

@@ -1,4 +1,4 @@
-"""The token endpoint: which grant a request names, and who answers it."""
+"""The token endpoint: which grant a request names, and which function answers it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Grant = Callable[[Issuer, Client, dict[str, str], int], dict[str, Any]]
 
 
 def token_response(issuer: Issuer, client: Client, form: dict[str, str], version: int) -> dict[str, Any]:
-    """The token response to a request of ``client``, by the grant that it names.
+    """The token response to a request of ``client``, by the grant that the request names.
 
     Raises:
-        OAuthError: What it asks for does not exist, or it may not have it.
+        OAuthError: What it requests does not exist, or is not allowed.
     """
     asked = form.get("grant_type", "")
     if asked not in issuer.grant_types:

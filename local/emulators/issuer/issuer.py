@@ -1,4 +1,4 @@
-"""What the issuer issues: tokens in the form of Entra, Cognito, Databricks or any OpenID Connect provider."""
+"""The issuer's tokens: in the form of Entra, Cognito, Databricks or any OpenID Connect provider."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Shape = Literal["entra", "cognito", "databricks", "oidc"]
 
 @dataclass(frozen=True)
 class _Endpoints:
-    """Paths below the issuer's origin: the issuer's own, then of its metadata, its tokens and its keys."""
+    """Paths below the issuer's origin: of the issuer itself, its metadata, its tokens and its keys."""
 
     issuer: str
     metadata: tuple[str, ...]
@@ -36,10 +36,10 @@ class _Endpoints:
 class Issuer:
     """One issuer. ``tenant`` is Entra's tenant, Cognito's user pool; the other shapes have none.
 
-    ``users`` are the people whose tokens it issues, in the shapes entra and oidc to whoever has their password, too.
-    ``resources`` are what it issues tokens for; the first is taken where a client names none and the shape lets it.
+    ``users`` are the people whose tokens it issues; in the shapes entra and oidc also to clients with their password.
+    ``resources`` are what it issues tokens for; the first is used if a client names none and the shape allows that.
     ``lifetime`` is that of its tokens in seconds; it may be changed while requests are served. ``url`` is its origin,
-    known once it is served.
+    known when it is served.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class Issuer:
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        """The clients that it knows, with the secrets that they have now."""
+        """The clients that it knows, with their current secrets."""
         return self.authentication.clients
 
     def rotate_secret(self, client_id: str, new_secret: str, keep_old: bool = False) -> None:
-        """Give a client another secret, as `ClientAuthentication.rotate_secret` has it."""
+        """Give a client another secret, as `ClientAuthentication.rotate_secret`."""
         self.authentication.rotate_secret(client_id, new_secret, keep_old=keep_old)
 
     @property
@@ -109,11 +109,11 @@ class Issuer:
         return self.url + self._by_path[0].token
 
     def metadata_at(self, path: str) -> dict[str, Any] | None:
-        """The metadata document at ``path`` (RFC 8414 section 2), if it is one's place."""
+        """The metadata document at ``path`` (RFC 8414 section 2), if there is one at that path."""
         face = next((face for face in self._by_path if path in face.metadata), None)
         if face is None:
             return None
-        # Nobody signs in here, but clients demand that the metadata names the place (RFC 8414 section 2: required).
+        # Nobody signs in here, but clients demand this URL in the metadata (RFC 8414 section 2: required).
         return {
             "issuer": self.url + face.issuer,
             "authorization_endpoint": self.url + face.token.removesuffix("token") + "authorize",
@@ -132,19 +132,19 @@ class Issuer:
         return any(face.keys == path for face in self._by_path)
 
     def token_version_at(self, path: str) -> int | None:
-        """The version of the token endpoint at ``path``: 1 is Entra's older one, 2 any other; None if there is none."""
+        """The version of the token endpoint at ``path``: 1 is Entra's older one, 2 any other; None without one."""
         for version, face in zip((2, 1), self._by_path, strict=False):
             if face.token == path:
                 return version
         return None
 
     def assertion_audiences(self) -> tuple[str, ...]:
-        """What a client's assertion may be addressed to: the issuer, or its token endpoint (RFC 7523 section 3)."""
+        """The allowed audiences of a client's assertion: the issuer, or its token endpoint (RFC 7523 section 3)."""
         return tuple(self.url + path for face in self._by_path for path in (face.issuer, face.token))
 
     @property
     def grant_types(self) -> tuple[str, ...]:
-        """The grants that it takes; those for users are there where users are."""
+        """The grants that it accepts; those for users only if it has users."""
         for_users: dict[Shape, tuple[str, ...]] = {"entra": (PASSWORD, JWT_BEARER), "oidc": (PASSWORD, TOKEN_EXCHANGE)}
         return (CLIENT_CREDENTIALS, *(for_users.get(self.shape, ()) if self.users else ()))
 
@@ -155,7 +155,7 @@ class Issuer:
         return response if self.shape == "entra" else {**response, "scope": " ".join(sorted(scopes))}
 
     def verified(self, token: str) -> dict[str, Any]:
-        """The claims of ``token``, if it is one of this issuer's own that has not ended.
+        """The claims of ``token``, if it is one of this issuer's own that has not expired.
 
         Raises:
             jwt.PyJWTError: It is not.
@@ -166,12 +166,12 @@ class Issuer:
         """The resource that a token request names, in the way of the shape.
 
         Raises:
-            OAuthError: There is none of that name.
+            OAuthError: There is no resource of that name.
         """
         return self._entra_request(form, version) if self.shape == "entra" else self._resource(form)
 
     def _entra_request(self, form: dict[str, str], version: int) -> Resource:
-        """Entra's first version names a ``resource``, its second one writes ``RESOURCE/.default`` as the scope."""
+        """Entra's first version takes a ``resource``, its second one ``RESOURCE/.default`` as the scope."""
         asked = form.get("resource", "") if version == 1 else form.get("scope", "").removesuffix("/.default")
         if version == 2 and not form.get("scope", "").endswith("/.default"):
             raise OAuthError("invalid_scope", "AADSTS1002012: The scope of an application is RESOURCE/.default.")
@@ -183,7 +183,7 @@ class Issuer:
         raise OAuthError("invalid_resource", "AADSTS500011: The resource was not found in the tenant.")
 
     def _resource(self, form: dict[str, str]) -> Resource:
-        """RFC 8707 section 2, and ``audience`` as Auth0 has it; Cognito and Databricks pass over both."""
+        """RFC 8707 section 2, and ``audience`` as in Auth0; Cognito and Databricks ignore both."""
         asked = form.get("resource") or form.get("audience")
         if asked is None or self.shape != "oidc":
             return self.resources[0]
@@ -193,7 +193,7 @@ class Issuer:
         raise OAuthError("invalid_target", "There is no such resource.")
 
     def claims(self, client: Client, resource: Resource, scopes: Iterable[str]) -> dict[str, Any]:
-        """The claims of a token for ``client``, as the shape has them."""
+        """The claims of a token for ``client``, in the form of the shape."""
         now = int(self._clock())
         scopes = sorted(scopes)
         claims: dict[str, Any] = {"iss": self.issuers[0], "iat": now, "exp": now + self.lifetime}
@@ -214,7 +214,7 @@ class Issuer:
         return claims | {"aud": resource.identifier}
 
     def user_claims(self, client: Client, user: User, resource: Resource, scopes: Iterable[str]) -> dict[str, Any]:
-        """The claims of a token that ``client`` is given for ``user``, as the shape has them."""
+        """The claims of a token that ``client`` is given for ``user``, in the form of the shape."""
         scopes = sorted(scopes)
         claims = self.claims(client, resource, scopes)
         if self.shape != "entra":
@@ -223,13 +223,13 @@ class Issuer:
         for name in ("roles", "xms_mirid", "app_displayname"):
             claims.pop(name, None)
         name = "upn" if resource.token_version == 1 else "preferred_username"
-        # In a token of a user the subject is another for each application, and only the object id is the same.
+        # In a user's token, the subject differs for each application; only the object id is the same.
         pairwise = f"{user.id}@{resource.identifier}"
         said = {"oid": user.id, "sub": pairwise, "scp": " ".join(scopes), "idtyp": "user", name: user.name}
         return claims | said | ({"roles": sorted(user.roles)} if user.roles else {})
 
     def sign(self, claims: dict[str, Any], **headers: Any) -> str:
-        """``claims`` as a token of this issuer, for tests that forge; no request reaches it with claims of its own."""
+        """``claims`` as a token of this issuer, for tests with forged tokens; no request can choose claims."""
         types = {"entra": "JWT", "cognito": None, "databricks": "at+jwt", "oidc": "at+jwt"}
         return self.keys.current.sign(claims, {"typ": types[self.shape], **headers})
 

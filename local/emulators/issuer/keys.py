@@ -41,12 +41,12 @@ class SigningKey:
         return {**published, "kid": self.kid, "use": "sig", "alg": self.algorithm}
 
     def sign(self, claims: dict[str, Any], headers: dict[str, Any]) -> str:
-        """A token with ``claims``; what ``headers`` says replaces what would stand there."""
+        """A token with ``claims``; ``headers`` replace the usual ones."""
         return jwt.encode(claims, self.private, algorithm=self.algorithm, headers={"kid": self.kid, **headers})
 
 
 class SigningKeys:
-    """The keys that are published, of which the newest signs. Safe to rotate while requests are served."""
+    """The published keys, of which the newest signs. Safe to rotate while requests are served."""
 
     def __init__(self, algorithm: Algorithm = "RS256") -> None:
         self._algorithm = algorithm
@@ -69,7 +69,7 @@ class SigningKeys:
         """The public part of the published key ``kid``.
 
         Raises:
-            jwt.InvalidKeyError: There is none.
+            jwt.InvalidKeyError: There is no such key.
         """
         for key in self._keys:
             if key.kid == kid:

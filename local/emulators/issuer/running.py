@@ -28,7 +28,7 @@ class RunningIssuer:
 
 @contextlib.contextmanager
 def running_issuer(issuer: Issuer, *, port: int = 0) -> Iterator[RunningIssuer]:
-    """Serve ``issuer`` on ``port`` of the loopback interface, 0 for any that is free, while the context lasts.
+    """Serve ``issuer`` on ``port`` of the loopback interface, 0 for any free one, while the context lasts.
 
     Raises:
         LocalError: The port is taken, or the server does not start.

@@ -1,4 +1,4 @@
-"""The issuer's own tokens, brought back to it to be exchanged: whether they hold, and whom they are addressed to."""
+"""The issuer's own tokens, sent back to be exchanged: whether they are valid, and their audiences."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["audiences_of", "verified_claims"]
 
 def verified_claims(token: str, keys: SigningKeys, issuers: tuple[str, ...], now: float) -> dict[str, Any]:
     """The claims of ``token``, if a published key of ``keys`` signed it, one of ``issuers`` is its issuer, and it is
-    valid at ``now`` (seconds since the epoch). Whom it is for is not looked at: see `audiences_of`.
+    valid at ``now`` (seconds since the epoch). The audience is not checked: see `audiences_of`.
 
     Raises:
-        jwt.ExpiredSignatureError: It has ended.
+        jwt.ExpiredSignatureError: It has expired.
         jwt.ImmatureSignatureError: It is not valid yet.
-        jwt.PyJWTError: It does not hold for any other reason.
+        jwt.PyJWTError: It is not valid for another reason.
     """
     key = keys.public(jwt.get_unverified_header(token).get("kid"))
     # PyJWT reads the wall clock; the issuer's own clock decides here.
@@ -35,7 +35,7 @@ def verified_claims(token: str, keys: SigningKeys, issuers: tuple[str, ...], now
 
 
 def audiences_of(claims: dict[str, Any]) -> frozenset[str]:
-    """Whom a token is addressed to: one text or a list of them (RFC 7519 section 4.1.3), or nobody."""
+    """The audiences of a token: one text or a list of them (RFC 7519 section 4.1.3), or none."""
     said = claims.get("aud", [])
     return frozenset(name for name in ([said] if isinstance(said, str) else said) if isinstance(name, str))
 

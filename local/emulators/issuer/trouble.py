@@ -1,4 +1,4 @@
-"""Trouble at the token endpoint, ordered by tests for the next requests: overload, faults, slowness."""
+"""Trouble at the token endpoint, requested by tests for the next requests: overload, faults, slowness."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Trouble", "Troubles"]
 
 @dataclass(frozen=True)
 class Trouble:
-    """What befalls one token request: it waits for ``seconds``, then is answered with ``status``, or as ever if None.
+    """What happens to one token request: it waits for ``seconds``, then gets ``status``, or the usual answer if None.
 
     ``status`` is 429 or one of 500 to 599. ``retry_after`` is that header's value: seconds, or an HTTP date
-    (RFC 9110 section 10.2.3). A client that is refused is no trouble: see `Issuer.rotate_secret`.
+    (RFC 9110 section 10.2.3). To refuse a client, see `Issuer.rotate_secret`.
 
     Raises:
         ValueError: The status is another one, the seconds are negative, or nothing would happen.
@@ -32,24 +32,24 @@ class Trouble:
 
 
 class Troubles:
-    """The troubles that are to come, in their order, each for one request. Safe to use from any thread."""
+    """Future troubles, in their order, each for one request. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ahead: deque[Trouble] = deque()
 
     def add(self, trouble: Trouble, *, times: int = 1) -> None:
-        """Let ``trouble`` befall ``times`` more requests, after those that are ordered already."""
+        """Let ``trouble`` happen to ``times`` more requests, after those already in the queue."""
         with self._lock:
             self._ahead.extend([trouble] * times)
 
     def take(self) -> Trouble | None:
-        """The trouble of the request that is served now, if it has any."""
+        """The trouble of the current request, if it has any."""
         with self._lock:
             return self._ahead.popleft() if self._ahead else None
 
     def clear(self) -> None:
-        """All is well from the next request on."""
+        """No more trouble from the next request on."""
         with self._lock:
             self._ahead.clear()
 

@@ -22,5 +22,5 @@ class User:
 
     @property
     def id(self) -> str:
-        """What tokens name the user by: ``oid`` in Entra's, ``sub`` in all others."""
+        """The user's id in tokens: ``oid`` in Entra's, ``sub`` in all others."""
         return self.object_id or self.name

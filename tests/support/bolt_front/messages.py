@@ -87,7 +87,7 @@ async def handshake(
 ) -> tuple[int, int]:
     """Let the two agree on a version of Bolt; returns it as (major, minor), `OLDEST` or newer.
 
-    A client that knows only older ones is told, as by any server, that there is none in common: four zero bytes.
+    If a client knows only older ones, the answer is the same as from any server, no common version: four zero bytes.
 
     Raises:
         BadMessage: They do not agree, or the client speaks something else.

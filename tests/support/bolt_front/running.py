@@ -95,7 +95,7 @@ def running_bolt_front(backend: Backend, rules: FrontRules, *, port: int = 0) ->
         try:
             listener.bind(("127.0.0.1", port))
         except OSError as error:
-            raise LocalError(f"Port {port} for the Bolt front cannot be had: {error.strerror}.") from None
+            raise LocalError(f"Port {port} for the Bolt front is not available: {error.strerror}.") from None
         front = RunningBoltFront(rules, backend, listener.getsockname()[1])
         ready = threading.Event()
         thread = threading.Thread(

@@ -230,7 +230,7 @@ async def test_many_sessions_are_served_at_once(front: RunningBoltFront, issuer:
         assert await asyncio.gather(*(one(number) for number in range(20))) == list(range(20))
 
 
-def test_dropped_connections_are_opened_anew(front: RunningBoltFront, issuer: Issuer) -> None:
+def test_dropped_connections_are_opened_again(front: RunningBoltFront, issuer: Issuer) -> None:
     auth = neo4j.bearer_auth(issuer.token("agent"))
     with neo4j.GraphDatabase.driver(front.uri, auth=auth, telemetry_disabled=True) as driver:
         driver.execute_query("RETURN 1")
@@ -300,7 +300,7 @@ def test_no_token_or_key_shows_in_the_log(
 
 def test_a_port_that_is_taken_is_told(front: RunningBoltFront, backend: Backend) -> None:
     with (
-        pytest.raises(LocalError, match="cannot be had"),
+        pytest.raises(LocalError, match="is not available"),
         running_bolt_front(backend, FrontRules(), port=int(front.uri.rpartition(":")[2])),
     ):
         pass

@@ -1,4 +1,4 @@
-"""The workspace, as databricks-sdk finds it, and as somebody does who may not what he wants."""
+"""The workspace, as databricks-sdk finds it, and as a caller without permission finds it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def audience(issuer: Issuer, resource: Resource) -> str:
     return resource.app_id if issuer.shape == "entra" else resource.identifier
 
 
-async def test_a_user_signs_in_with_his_password_and_is_known_for_a_user(issuer: Issuer) -> None:
+async def test_a_user_signs_in_with_a_password_and_is_known_as_a_user(issuer: Issuer) -> None:
     status, answer = sign_in(issuer)
     assert status == 200
     principal = await verifier(issuer, audience(issuer, SERVER)).verify(answer["access_token"])

@@ -64,7 +64,7 @@ def test_the_subject_in_entras_tokens_is_another_for_each_resource(entra: Issuer
     assert first["oid"] == second["oid"] not in (first["sub"], second["sub"])
 
 
-async def test_application_roles_of_a_user_stand_beside_his_scopes(entra: Issuer) -> None:
+async def test_application_roles_of_a_user_stand_beside_the_scopes(entra: Issuer) -> None:
     answer = sign_in(entra, BOB, scope="api://mcp/.default")[1]
     assert (await verifier(entra, "guid-mcp").verify(answer["access_token"])).roles == {"Graph.Admin", "read"}
 
@@ -93,7 +93,7 @@ def test_entra_is_asked_for_scopes_of_one_resource(entra: Issuer, scope: str, gr
         ("api://mcp/admin", "invalid_grant", 65001),
     ],
 )
-def test_entra_says_by_number_which_scopes_cannot_be_had(entra: Issuer, scope: str, code: str, number: int) -> None:
+def test_entra_says_by_number_which_scopes_are_not_available(entra: Issuer, scope: str, code: str, number: int) -> None:
     status, answer = sign_in(entra, scope=scope)
     assert (status, answer["error"], answer["error_codes"]) == (400, code, [number])
     assert answer["error_description"].startswith(f"AADSTS{number}: ")
@@ -165,7 +165,7 @@ def test_a_token_of_whom_nobody_knows_is_a_clear_error(entra: Issuer) -> None:
         entra.user_token("nobody", ALICE.name)
 
 
-def test_a_user_is_shown_without_his_password() -> None:
+def test_a_user_is_shown_without_the_password() -> None:
     assert "canary" not in repr(ALICE) + repr([BOB])
     assert User("carol", "x").id == "carol"
 
