@@ -5,7 +5,7 @@
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
-# Python 3.13 is what the functions run on; some checks need it: one on the PATH, or one that pyenv or uv has.
+# The functions run on Python 3.13, and some checks need it: one on the PATH, or one from pyenv or uv.
 PYTHON313 ?= $(firstword $(foreach p,python3.13 \
 	$(wildcard $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null),$(HOME)/.pyenv)/versions/3.13.*/bin/python3.13) \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
@@ -42,7 +42,7 @@ test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs besides the tests, the demo too
+checks: lint types conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -103,7 +103,7 @@ azure-worker: $(VENV)/.dev .venv-azure/.ready  ## the Azure function in Azure's 
 	.venv-rivals/bin/python $(PIP_QUIETLY) requirements/rivals.txt
 	@touch $@
 
-bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, beside other servers
+bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other servers
 	$(BIN)/python -m bench.read_latency
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.policy
@@ -115,8 +115,8 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 	$(BIN)/python -m bench.policy
 	$(BIN)/python -m bench.cold_start --starts 1 --calls 5
 
-# What runs in Lambda: wheels for its processor and its Python, on whatever machine they are gathered. Byte code that
-# is shipped spares each cold start its making; it is not checked against the source, whose time stamps Lambda changes.
+# What runs in Lambda: wheels for its processor and its Python, whatever machine collects them. With byte code in the
+# package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes.
 LAMBDA_MACHINE := aarch64
 LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
 	$(foreach glibc,_2_28 _2_17 2014,--platform manylinux$(glibc)_$(LAMBDA_MACHINE))
@@ -133,10 +133,10 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 			"$(ARTIFACTS_DIR)"; \
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
 
-databricks-app:  ## lay out what is uploaded as the Databricks App
+databricks-app:  ## create the folder that is uploaded as the Databricks App
 	$(PYTHON) -m databricks_app.snapshot infra/databricks/source
 
-# Databricks' command line is to be had as source only: Go comes as a wheel, and go.sum holds every module to its hash.
+# Databricks' command line is available as source only: Go comes as a wheel, and go.sum has the hash of every module.
 BUNDLE := tests/databricks_bundle
 
 .venv-go/databricks: requirements/go.txt $(BUNDLE)/go.mod $(BUNDLE)/go.sum | $(VENV)/bin/python
@@ -145,12 +145,12 @@ BUNDLE := tests/databricks_bundle
 	.venv-go/bin/python $(PIP_QUIETLY) requirements/go.txt
 	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build -o $(CURDIR)/$@ github.com/databricks/cli
 
-databricks-bundle: $(VENV)/.dev .venv-go/databricks  ## the bundle, as Databricks' own command line takes it
+databricks-bundle: $(VENV)/.dev .venv-go/databricks  ## the bundle, checked by Databricks' own command line
 	DATABRICKS_CLI=$(CURDIR)/.venv-go/databricks $(BIN)/python -m pytest $(BUNDLE)/cli_checks.py
 
 DATABRICKS_MCP := .venv-databricks-mcp
 
-# No list of exact versions: this check asks whether the newest client of Databricks still gets along with the server.
+# No list of exact versions: this check shows whether Databricks' newest client still works with the server.
 $(DATABRICKS_MCP)/.ready: | $(VENV)/bin/python
 	@echo "Installing databricks-mcp, which brings mlflow: about 900 MB"
 	$(VENV)/bin/python -m venv $(DATABRICKS_MCP)
@@ -165,7 +165,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-i
 	--custom-compile-command 'make lock'
 LOCK := $(COMPILE) --universal --python-version 3.11
 
-lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
+lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/build.in -o requirements/build.txt
 	$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra local --constraint requirements/dev.txt -o requirements/local.txt
@@ -179,5 +179,5 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes anew
 	$(LOCK) requirements/sam.in -o requirements/sam.txt
 	$(LOCK) requirements/go.in -o requirements/go.txt
 
-clean:  ## remove what the checks made here (the caches of the user stay)
+clean:  ## remove what the checks created here (the user's caches stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

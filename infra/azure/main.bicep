@@ -1,10 +1,10 @@
-// Everything that the function on Azure needs, in one resource group. No value here or in what it puts out is a secret:
+// Everything that the function on Azure needs, in one resource group. No value here or in its outputs is a secret:
 // the database credential is put into the vault afterwards, and identities do the rest. docs/azure.md walks through it.
 metadata description = 'neo4j-m2m as an Azure Function: identity, vault, storage, logs and the function app.'
 
 targetScope = 'resourceGroup'
 
-@description('A short name for all of it; azd gives the name of its environment.')
+@description('A short name for all resources; azd uses the name of its environment.')
 @minLength(2)
 @maxLength(24)
 param name string
@@ -21,7 +21,7 @@ param tenantId string = tenant().tenantId
 @description('The application (client) id of the API\'s registration in Entra. Needed if callerAuth is entra.')
 param apiClientId string = ''
 
-@description('The Application ID URI of the API\'s registration: the audience that callers ask tokens for.')
+@description('The Application ID URI of the API\'s registration: the audience of the callers\' tokens.')
 param audience string = 'api://${apiClientId}'
 
 @description('How callers prove who they are.')
@@ -32,10 +32,10 @@ param audience string = 'api://${apiClientId}'
 ])
 param callerAuth string = 'entra'
 
-@description('The client ids that may call: of the Foundry project\'s identity, of its agents\' identities, of service principals. With none, no token is accepted and the function does not start.')
+@description('The client ids that may call: of the Foundry project\'s identity, of its agents\' identities, of service principals. If the list is empty, no token is accepted and the function does not start.')
 param clientIds array = []
 
-@description('The app roles or scopes of which a token must have one.')
+@description('App roles or scopes; a token must have one of them.')
 param requiredRoles array = [
   'Graph.Read'
   'Graph.Write'
@@ -44,7 +44,7 @@ param requiredRoles array = [
 @description('Whether tokens that act for a user are accepted, too (OAuth identity passthrough).')
 param acceptUsers bool = false
 
-@description('Who may do what, as TOML. Empty, policy.toml beside this file.')
+@description('Who may do what, as TOML. If empty, policy.toml beside this file.')
 param policy string = ''
 
 @description('The principal of callers in mode function_key.')
@@ -53,16 +53,16 @@ param functionKeyPrincipal string = ''
 @description('The name of the secret with the database credential: Aura\'s file as it is, or JSON.')
 param secretName string = 'neo4j-credential'
 
-@description('The name of the secret with the hashes of API keys; empty if there are none.')
+@description('The name of the secret with the hashes of API keys; empty for no API keys.')
 param keysSecretName string = ''
 
-@description('Whether App Service verifies tokens before the function does. Heeded in mode entra without API keys only, since App Service knows nothing of keys.')
+@description('Whether App Service verifies tokens before the function does. Only used in mode entra without API keys, since App Service does not know the keys.')
 param easyAuth bool = true
 
-@description('The object id of who writes the secrets, to give the role Key Vault Secrets Officer; empty for nobody.')
+@description('The object id of the person or group that writes the secrets, which gets the role Key Vault Secrets Officer; empty for nobody.')
 param secretsOfficerId string = ''
 
-@description('What secretsOfficerId is.')
+@description('The kind of secretsOfficerId.')
 @allowed([
   'User'
   'Group'
@@ -85,12 +85,12 @@ param pythonVersion string = '3.13'
 ])
 param instanceMemoryMB int = 2048
 
-@description('Instances that may exist at the same time. This times poolSize is what the database may have to bear.')
+@description('Instances that may exist at the same time. This number times poolSize is the maximum number of connections to the database.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances that are kept running, and paid for, so that nobody waits for a cold start.')
+@description('Instances that always run, and cost money, so that nobody waits for a cold start.')
 @minValue(0)
 @maxValue(1000)
 param alwaysReadyInstances int = 0
@@ -100,7 +100,7 @@ param alwaysReadyInstances int = 0
 @maxValue(1000)
 param concurrencyPerInstance int = 16
 
-@description('Connections to the database that one instance keeps at the most.')
+@description('Maximum number of connections from one instance to the database.')
 @minValue(1)
 @maxValue(1000)
 param poolSize int = 5
@@ -108,14 +108,14 @@ param poolSize int = 5
 @description('More settings of the server by their full names, such as NEO4J_M2M_MAX_ROWS. Never a credential.')
 param moreSettings object = {}
 
-@description('public: the vault answers on the internet, to identities with a role. private: it has a private endpoint only, and the function a network and a fixed outbound address.')
+@description('public: the vault answers on the internet, to identities with a role. private: it has only a private endpoint, and the function has a network and a fixed outbound address.')
 @allowed([
   'public'
   'private'
 ])
 param network string = 'public'
 
-@description('The addresses of the network, if it is private; a /24 at least.')
+@description('The addresses of the network, if it is private; at least a /24.')
 param addressPrefix string = '10.83.0.0/24'
 
 @description('Days for which logs are kept.')
@@ -123,15 +123,15 @@ param addressPrefix string = '10.83.0.0/24'
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('Days for which a deleted vault or secret can be brought back, by nobody purged before, and its name is taken. It cannot be changed later.')
+@description('Days for which a deleted vault or secret can be recovered, nobody can purge it, and its name cannot be used again. It cannot be changed later.')
 @minValue(7)
 @maxValue(90)
 param vaultRetentionDays int = 90
 
-@description('Who is told when calls fail, are slow, or the vault refuses; empty for no alerts.')
+@description('Who gets a mail when calls fail or are slow, or when the vault refuses; empty for no alerts.')
 param alertEmail string = ''
 
-@description('Failed calls within fifteen minutes that are worth a mail.')
+@description('Number of failed calls within fifteen minutes that causes a mail.')
 @minValue(0)
 param alertFailedCalls int = 5
 
@@ -145,8 +145,8 @@ var loginUrl = '${environment().authentication.loginEndpoint}${tenantId}'
 var tokenIssuer = '${loginUrl}/v2.0'
 var appOnly = acceptUsers ? 'false' : 'true'
 
-// A JSON array of texts is a TOML array of texts, too. The first line keeps the text from beginning with a bracket,
-// by which Resource Manager knows its own expressions.
+// A JSON array of texts is a TOML array of texts, too. Because of the first line, the text does not begin with a bracket,
+// which would mark an expression of Resource Manager.
 var issuers = join([
   '# Written by main.bicep.'
   '[[issuer]]'
@@ -275,16 +275,16 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
 @description('The name of the function app, for func azure functionapp publish.')
 output functionName string = function.outputs.functionName
 
-@description('What an MCP client, and Foundry, calls.')
+@description('The URL that an MCP client, and Foundry, calls.')
 output mcpUrl string = 'https://${function.outputs.hostName}/mcp'
 
-@description('Whether the function is up; asks nobody who he is.')
+@description('The URL that says whether the function is up; it needs no authentication.')
 output healthUrl string = 'https://${function.outputs.hostName}/health'
 
-@description('The audience to enter in Foundry, and to ask tokens for.')
+@description('The audience to enter in Foundry, and to request tokens for.')
 output audience string = audience
 
-@description('The scope that a client asks the token endpoint for.')
+@description('The scope that a client requests from the token endpoint.')
 output tokenScope string = '${audience}/.default'
 
 @description('The token endpoint, for OAuth identity passthrough in Foundry (also as its refresh URL).')
@@ -308,8 +308,8 @@ output identityPrincipalId string = identity.properties.principalId
 @description('The name of the Application Insights component with the audit lines.')
 output insightsName string = monitoring.outputs.insightsName
 
-@description('The address from which the function connects to the database; empty if it has none of its own.')
+@description('The address from which the function connects to the database; empty if it has no fixed one.')
 output outboundAddress string = isPrivate ? privateNetwork!.outputs.outboundAddress : ''
 
-@description('The connections that the database may have to bear: instances times connections of each.')
+@description('The maximum number of connections to the database: instances times connections of each.')
 output connectionBudget int = maximumInstanceCount * poolSize

@@ -28,7 +28,7 @@ def main(question: str) -> None:
         server_url=os.environ["MCP_URL"],
         project_connection_id=os.environ["CONNECTION"],
         allowed_tools=["get-schema", "read-cypher", "explain-cypher"],
-        require_approval="never",  # these tools only read; leave "always" for write-cypher
+        require_approval="never",  # these tools only read; keep "always" for write-cypher
     )
     with (
         DefaultAzureCredential() as credential,

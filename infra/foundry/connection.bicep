@@ -1,5 +1,5 @@
-// The connection of a Foundry project to the function, by each of the proofs that an agent may bring. What it is made
-// of follows https://github.com/microsoft-foundry/foundry-samples , the templates of connections to remote tools.
+// The connection of a Foundry project to the function, by each kind of proof that an agent may bring. Its form
+// follows https://github.com/microsoft-foundry/foundry-samples , the templates of connections to remote tools.
 metadata description = 'A connection of a Microsoft Foundry project to the MCP server.'
 
 targetScope = 'resourceGroup'
@@ -10,7 +10,7 @@ param foundryName string
 @description('The project in it.')
 param projectName string
 
-@description('What agents call the connection (project_connection_id).')
+@description('The name of the connection for agents (project_connection_id).')
 param connectionName string = 'neo4j'
 
 @description('The MCP endpoint: the output mcpUrl of the function\'s deployment.')
@@ -28,7 +28,7 @@ param proof string = 'project_identity'
 @description('For project_identity and agent_identity: the output audience of the function\'s deployment.')
 param audience string = ''
 
-@description('For key: the header it goes in. X-API-Key for keys of this server, x-functions-key for those of the Functions host.')
+@description('For key: the header that carries it. X-API-Key for keys of this server, x-functions-key for those of the Functions host.')
 @allowed([
   'X-API-Key'
   'x-functions-key'
@@ -52,7 +52,7 @@ param authorizationUrl string = ''
 @description('For user: the output tokenUrl of the function\'s deployment.')
 param tokenUrl string = ''
 
-@description('For user: what is asked for. offline_access makes Entra give a refresh token.')
+@description('For user: the requested scopes. offline_access makes Entra issue a refresh token.')
 param scopes array = [
   '${audience}/Graph.Read'
   'offline_access'
@@ -140,5 +140,5 @@ resource byKey 'Microsoft.CognitiveServices/accounts/projects/connections@2025-0
   }
 }
 
-@description('The id of the project\'s own identity (its object id); the function\'s policy knows it by that.')
+@description('The id of the project\'s own identity (its object id); the function\'s policy knows it by this id.')
 output projectPrincipalId string = project.identity.principalId

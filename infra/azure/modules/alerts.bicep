@@ -1,4 +1,4 @@
-// Three alerts, each about something that a person has to mend.
+// Three alerts, each about something that a person has to fix.
 metadata description = 'Mail when calls fail, when they are slow, and when the vault refuses the function.'
 
 @description('The end of every name.')
@@ -19,7 +19,7 @@ param workspaceId string
 @description('The resource id of the vault.')
 param vaultId string
 
-@description('Failed calls within fifteen minutes that are too many.')
+@description('Number of failed calls within fifteen minutes that causes an alert.')
 param failedCalls int
 
 @description('Milliseconds within which 95 of 100 calls should be answered.')
@@ -48,7 +48,7 @@ resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   tags: tags
   properties: {
     displayName: 'neo4j-m2m: calls fail'
-    description: 'Calls failed: the database or its credential could not be had, or the server itself failed. The audit lines say which.'
+    description: 'Calls failed: the database or its credential could not be reached, or the server itself failed. The audit lines say which.'
     severity: 1
     enabled: true
     evaluationFrequency: 'PT5M'
@@ -59,7 +59,7 @@ resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          // A tool's failure is an answer with status 200, in which the agent reads what went wrong.
+          // A tool's failure is an answer with status 200; the agent reads in it what went wrong.
           query: 'AppTraces | where Message startswith "{\\"audit\\":\\"call\\"" | where tostring(parse_json(Message).outcome) in ("failed", "unavailable")'
           timeAggregation: 'Count'
           operator: 'GreaterThan'
@@ -87,7 +87,7 @@ resource slowness 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   tags: tags
   properties: {
     displayName: 'neo4j-m2m: calls are slow'
-    description: 'Of 100 calls more than five took longer than they should. Look for cold starts, then at the database.'
+    description: 'More than five of 100 calls took longer than they should. Check for cold starts, then check the database.'
     severity: 2
     enabled: true
     evaluationFrequency: 'PT15M'
@@ -120,13 +120,13 @@ resource slowness 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   }
 }
 
-// 401 is how every conversation with a vault begins; 403 is a refusal.
+// Every conversation with a vault begins with a 401; 403 is a refusal.
 resource refusals 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'vault-refusals-${suffix}'
   location: 'global'
   tags: tags
   properties: {
-    description: 'The vault refused somebody: the function\'s identity has lost its role, or a stranger tries.'
+    description: 'The vault refused a request: the function\'s identity has lost its role, or a stranger tries to read.'
     severity: 1
     enabled: true
     scopes: [

@@ -1,4 +1,4 @@
-// The function app. Its settings say where secrets are; none of them is one.
+// The function app. Its settings say where secrets are; they contain no secret.
 metadata description = 'A Flex Consumption function app that runs as one user-assigned identity, behind App Service authentication.'
 
 @description('The name of the function app; the first part of its host name.')
@@ -43,7 +43,7 @@ param instanceMemoryMB int
 @description('Instances that may exist at the same time.')
 param maximumInstanceCount int
 
-@description('Instances that are kept running.')
+@description('Instances that always run.')
 param alwaysReadyInstances int
 
 @description('Requests that one instance answers at the same time.')
@@ -125,7 +125,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
             instanceCount: alwaysReadyInstances
           }
         ]
-        // Left out, one instance of a Python app gets one request at a time.
+        // Without this, one instance of a Python app gets one request at a time.
         triggers: {
           http: {
             perInstanceConcurrency: concurrencyPerInstance

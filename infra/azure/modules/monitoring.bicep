@@ -13,10 +13,10 @@ param tags object
 @description('The object id of the identity that writes telemetry.')
 param publisherPrincipalId string
 
-@description('Days for which logs, the audit lines among them, are kept.')
+@description('Days for which logs, including the audit lines, are kept.')
 param retentionInDays int
 
-// Monitoring Metrics Publisher: may send telemetry, may read none.
+// Monitoring Metrics Publisher: may send telemetry, but not read it.
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
@@ -57,7 +57,7 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Where telemetry is sent. Not a credential: the component refuses what is not signed in.')
+@description('Where telemetry is sent. Not a credential: the component refuses senders that are not signed in.')
 output connectionString string = insights.properties.ConnectionString
 
 @description('The resource id of the Application Insights component.')

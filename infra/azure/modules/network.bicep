@@ -1,4 +1,4 @@
-// For a vault that is not on the internet, and for an address of the function's own that Aura's or a self-hosted
+// For a vault that is not on the internet, and for a fixed address of the function, which Aura's or a self-hosted
 // Neo4j's allow-list can name.
 metadata description = 'A virtual network for the function, a fixed outbound address, and a private endpoint of the vault.'
 
@@ -11,7 +11,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('The addresses of the network; a /24 at least.')
+@description('The addresses of the network; at least a /24.')
 param addressPrefix string
 
 @description('The resource id of the vault that gets the private endpoint.')
@@ -66,7 +66,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
           natGateway: {
             id: nat.id
           }
-          // What a Flex Consumption app integrates with; the resource provider Microsoft.App must be registered.
+          // A Flex Consumption app integrates with this; the resource provider Microsoft.App must be registered.
           delegations: [
             {
               name: 'function'

@@ -13,7 +13,7 @@ param tags object
 @description('The object id of the identity that the function runs as.')
 param functionPrincipalId string
 
-// Storage Blob Data Owner: what the host asks for on AzureWebJobsStorage, and enough to fetch the package.
+// Storage Blob Data Owner: what the host needs on AzureWebJobsStorage, and enough to fetch the package.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 
 var containerName = 'deployments'

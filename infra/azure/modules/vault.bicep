@@ -1,6 +1,6 @@
-// The vault of this one function. It holds the database credential and, where API keys are used, their hashes; nothing
-// else, so that the role may be given on the vault. Roles on single secrets are what Azure advises against where an
-// application has a vault of its own: https://learn.microsoft.com/azure/key-vault/general/rbac-guide .
+// The vault of this one function. It holds the database credential and, if API keys are used, their hashes; nothing
+// else, so the role may be given on the whole vault. Azure advises against roles on single secrets if an application
+// has a vault of its own: https://learn.microsoft.com/azure/key-vault/general/rbac-guide .
 metadata description = 'A Key Vault with role-based access, soft delete and purge protection, that one identity may read.'
 
 @description('The end of every name.')
@@ -21,7 +21,7 @@ param readerPrincipalId string
 @description('The object id of the person or group that writes the secrets; empty for nobody.')
 param writerPrincipalId string
 
-@description('What the writer is.')
+@description('The kind of the writer.')
 @allowed([
   'User'
   'Group'
@@ -29,16 +29,16 @@ param writerPrincipalId string
 ])
 param writerPrincipalType string
 
-@description('Whether the vault answers on the internet, to those who have a role. Else through a private endpoint only.')
+@description('Whether the vault answers on the internet, to identities with a role. If not, only through a private endpoint.')
 param publicAccess bool
 
-@description('Days for which a deleted vault or secret can be brought back, and its name is taken.')
+@description('Days for which a deleted vault or secret can be recovered, and its name cannot be used again.')
 param retentionInDays int
 
-@description('The resource id of the workspace that learns who read or changed which secret.')
+@description('The resource id of the workspace that logs who read or changed which secret.')
 param workspaceId string
 
-// Key Vault Secrets User: reads secrets. Key Vault Secrets Officer: writes them, and gives no roles.
+// Key Vault Secrets User: reads secrets. Key Vault Secrets Officer: writes them, but gives no roles.
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 
