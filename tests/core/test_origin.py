@@ -30,7 +30,7 @@ def call_of(name: str, **arguments: Any) -> Request:
         ("write-cypher", {"query": "UNWIND range(1, 50000000) AS i WITH sum(i % 7) AS s CREATE (:Never {s: s})"}),
     ],
 )
-async def test_the_database_names_the_caller_while_his_statement_runs(
+async def test_the_database_names_the_caller_while_their_statement_runs(
     scratch_settings: Settings, empty_neo4j_driver: neo4j.Driver, name: str, arguments: dict[str, Any]
 ) -> None:
     async def authenticate(request: Request) -> Principal:

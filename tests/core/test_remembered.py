@@ -64,7 +64,7 @@ async def test_a_fetch_whose_caller_goes_away_is_made_by_the_next() -> None:
     assert source.asked == 2
 
 
-async def test_a_stale_value_serves_while_no_newer_one_can_be_had_but_not_for_ever() -> None:
+async def test_a_stale_value_serves_while_no_newer_one_can_be_fetched_but_not_for_ever() -> None:
     clock, source = Clock(), Source("one", LocalError("gone"))
     value = refreshed(source, clock)
     await value.get()
@@ -124,7 +124,7 @@ async def test_a_failure_while_waiting_for_another_value_keeps_the_one_at_hand()
     assert await value.other_than("old", Deadline.after(5)) == "new"
 
 
-async def test_a_value_that_is_to_be_forgotten_is_fetched_anew_and_no_other_is() -> None:
+async def test_a_value_that_is_to_be_forgotten_is_fetched_again_and_no_other_is() -> None:
     source = Source("one", "two")
     value = refreshed(source, Clock())
     await value.get()

@@ -6,7 +6,7 @@ from core.graph.login_gate import LoginGate
 
 
 class Watch:
-    """How many sessions try to log in at once, at the most."""
+    """The largest number of sessions that try to log in at once."""
 
     def __init__(self) -> None:
         self.trying = self.most = 0

@@ -96,7 +96,7 @@ def test_a_part_has_one_spelling_only(signature: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "...", "a", "a.b", "a.b.c.d", "a.b.c.d.e", "\ud800.a.b"])
-def test_what_has_not_three_parts_is_none(text: str) -> None:
+def test_a_text_without_three_parts_is_not_a_token(text: str) -> None:
     with pytest.raises(Unauthenticated, match="not a signed JWT"):
         read_token(text)
 

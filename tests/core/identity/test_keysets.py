@@ -163,7 +163,7 @@ async def test_with_no_keys_at_all_the_issuer_is_asked_every_five_seconds() -> N
     assert len(await keys.find(source.kid)) == 1
 
 
-async def test_when_the_clock_is_set_back_keys_are_fetched_anew() -> None:
+async def test_when_the_clock_is_set_back_keys_are_fetched_again() -> None:
     source = Source()
     keys = source.key_set()
     await keys.find(source.kid)

@@ -83,7 +83,7 @@ def test_without_a_configured_address_the_host_of_the_request_is_taken(host: str
         ("a" * 300,),
     ],
 )
-def test_a_host_that_is_none_is_never_repeated(hosts: tuple[str, ...]) -> None:
+def test_an_invalid_host_is_never_repeated(hosts: tuple[str, ...]) -> None:
     request = Request("GET", "/mcp", tuple(("host", host) for host in hosts), b"", "r")
     metadata = ResourceMetadata(TWO)
     assert metadata.document(request) is None

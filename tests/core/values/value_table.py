@@ -103,7 +103,7 @@ SECTIONS = {
 
 
 def with_tables(text: str, driver: neo4j.Driver) -> str:
-    """``text`` with the table below each heading made anew. The graph that it takes is taken back at once."""
+    """``text`` with a new table below each heading. The graph that this needs is removed at once."""
     for title, rows in SECTIONS.items():
         head, found, below = text.partition(f"## {title}\n")
         assert found
