@@ -20,7 +20,6 @@ from cli.main import build_parser
 from core.errors import LocalError, Neo4jM2mError
 from core.identity.api_keys import KEY_PATTERN, ApiKeyVerifier, key_id
 from core.identity.key_ring import KeyRing, parse_key_ring, render_key_ring
-from local.console import Console
 from tests.support.processes import environment, finished
 
 
@@ -50,9 +49,7 @@ def create(
     """A new key, as the command makes it, without a process of its own."""
     printed = io.StringIO()
     with redirect_stdout(printed):
-        create_key(
-            ring, Console(quiet=True), name=name, expires=expires, roles=list(roles), tenant=tenant, as_json=False
-        )
+        create_key(ring, name=name, expires=expires, roles=list(roles), tenant=tenant, as_json=False)
     return printed.getvalue().strip()
 
 
