@@ -24,8 +24,8 @@ OPEN: list[tuple[dict[str, str], str]] = [
     ({"NEO4J_M2M_CALLER_AUTH": "api_key", "NEO4J_M2M_KEYS_SECRET": "keys"}, "NEO4J_M2M_VAULT_URL"),
     ({"NEO4J_M2M_CALLER_AUTH": "function_key"}, "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL"),
     ({"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": " "}, "PRINCIPAL"),
-    ({"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "p", **ISSUERS}, "not looked at"),
-    ({"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "p", **KEYS}, "not looked at"),
+    ({"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "p", **ISSUERS}, "ignores tokens"),
+    ({"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "p", **KEYS}, "ignores tokens"),
     ({"NEO4J_M2M_CALLER_AUTH": "anonymous", **ISSUERS}, "NEO4J_M2M_CALLER_AUTH"),
     ({"NEO4J_M2M_CALLER_AUTH": "none"}, "NEO4J_M2M_CALLER_AUTH"),
 ]

@@ -472,7 +472,7 @@ def test_an_answer_leaves_in_the_time_that_the_operator_gave(databricks: Databri
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"NEO4J_M2M_TIMEOUT": "600"}, "110 at most"),
+        ({"NEO4J_M2M_TIMEOUT": "600"}, "at most 110"),
         ({"DATABRICKS_APP_PORT": ""}, "DATABRICKS_APP_PORT"),
         ({"DATABRICKS_CLIENT_SECRET": ""}, "DATABRICKS_CLIENT_SECRET"),
         ({"DATABRICKS_WORKSPACE_ID": ""}, "NEO4J_M2M_ISSUERS"),

@@ -21,7 +21,7 @@ TOLD = {
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"NEO4J_M2M_TIMEOUT": "111"}, "110 at most"),
+        ({"NEO4J_M2M_TIMEOUT": "111"}, "at most 110"),
         ({"NEO4J_M2M_SECRET": "a/b/c"}, "SCOPE/KEY"),
         ({"NEO4J_M2M_SECRET": "a b/c"}, "SCOPE/KEY"),
         ({"NEO4J_M2M_SECRET_VALUE": "canary-value"}, "does not say as SCOPE/KEY"),
