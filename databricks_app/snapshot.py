@@ -17,7 +17,7 @@ from pathlib import Path
 
 __all__ = ["lay_out"]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 _PACKAGES = ("core", "databricks_app")
 _TOP = ("app.yaml", "requirements.txt")
