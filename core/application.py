@@ -134,7 +134,7 @@ class Application:
         try:
             body = await request.read()
         except BodyLate:
-            return plain(408, f"The request had not arrived whole after {self.settings.timeout:g} seconds.")
+            return plain(408, f"The request was not complete after {self.settings.timeout:g} seconds.")
         if len(body) > self.settings.body_limit:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
         token = self._subject_token(request) if principal.kind == "user_on_behalf" else None

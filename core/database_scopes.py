@@ -52,8 +52,8 @@ class DatabaseScopes:
         survived: Callable[[Origin], None] | None = None,
     ) -> None:
         """``store`` has the credentials that settings and grants name. ``workload`` issues tokens of this server's own
-        identity. ``changed`` is called with the name of a credential that has changed, ``survived`` with the origin of a
-        statement that still runs after it was told to stop.
+        identity. ``changed`` is called with the name of a credential that has changed, ``survived`` with the origin of
+        a statement that still runs after it was told to stop.
         """
         self._settings = settings
         self._credentials = Credentials(settings, store)
