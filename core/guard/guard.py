@@ -1,11 +1,12 @@
 """What a statement of a reading tool may do: read the graph, and nothing else.
 
-Each statement is checked twice, against lists of what is known to be harmless. The text's tokens are checked for commands
-and calls that no read needs. The plan, from an EXPLAIN, shows what a statement runs, whatever its text looks like. But a
-plan does not show what is inside a subquery expression that is nested in another expression: ``RETURN [x IN [1] |
-COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line }]`` is planned as one Projection. Where the text alone
-proves that a statement only reads (`core.guard.proof`), the plan would cost a round trip and show nothing more, so none
-is asked for. The READ access mode of the transaction is the second wall, and a least-privilege database user the third.
+Each statement is checked twice, against lists of what is known to be harmless. The text's tokens are checked for
+commands and calls that no read needs. The plan, from an EXPLAIN, shows what a statement runs, whatever its text looks
+like. But a plan does not show what is inside a subquery expression that is nested in another expression: ``RETURN [x IN
+[1] | COLLECT { LOAD CSV FROM 'file:///etc/passwd' AS line RETURN line }]`` is planned as one Projection. Where the text
+alone proves that a statement only reads (`core.guard.proof`), the plan would cost a round trip and show nothing more,
+so no plan is requested. The READ access mode of the transaction is the second wall, and a least-privilege database user
+the third.
 """
 
 from __future__ import annotations
@@ -84,8 +85,8 @@ def _matches(name: str, patterns: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """The decision on a statement: why it is refused, or None; which parameters may make it endless; and whether its text
-    alone proves that it only reads.
+    """The decision on a statement: why it is refused, or None; which parameters may make it endless; and whether its
+    text alone proves that it only reads.
     """
 
     refusal: str | None
