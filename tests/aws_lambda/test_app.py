@@ -21,6 +21,7 @@ from local.emulators.aws.emulate import AwsPlatform, platform
 from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.aws_lambda.deployed import Lambda, environ_of, event, message, secret_of
+from tests.support.waiting import eventually
 
 CANARY = "canary-lambda-20ce"
 
@@ -117,11 +118,9 @@ def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_fun
         missing = function.call(message())
         assert "not_found" in missing["content"][0]["text"]
         aws.secrets.create("neo4j/mended", SecretStr(json.dumps({"uri": "bolt://db", "password": CANARY})))
-        time.sleep(5)
-        assert "malformed" in function.call(message())["content"][0]["text"]
+        assert eventually(lambda: "malformed" in function.call(message())["content"][0]["text"])
         aws.secrets.write("neo4j/mended", secret_of(sample_database, password=CANARY))
-        time.sleep(5)
-        assert "refused this server's own login" in function.call(message())["content"][0]["text"]
+        assert eventually(lambda: "refused this server's own login" in function.call(message())["content"][0]["text"])
         aws.secrets.write("neo4j/mended", secret_of(sample_database))
         assert function.call(message())["structuredContent"]["rows"] == [[1]]
         assert function.function.started == 1

@@ -24,6 +24,7 @@ from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import ARN, Lambda, environ_of, event, message, result, secret_of
 from tests.support.canaries import WATCH
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import soon
 
 SECRET = "neo4j/environments"
 SLOW = "UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"
@@ -39,10 +40,7 @@ def environ(store: RunningSecretsManager, sample_database: EmbeddedNeo4j, proxy:
 
 async def settled(proxy: TcpProxy) -> int:
     """How many connections are open, once none is being closed any more."""
-    for _ in range(100):
-        if not proxy.open:
-            break
-        await asyncio.sleep(0.02)
+    await soon(lambda: not proxy.open)
     return proxy.open
 
 
@@ -106,10 +104,7 @@ async def test_environments_at_once_have_a_connection_each_and_calls_above_the_l
             assert await asyncio.gather(*load) == [200] * 300
             # Every environment is kept busy until the time of its call is up: the next call finds none.
             slow = [loop.run_in_executor(pool, lambda: post(SLOW, timeout_seconds=4)) for _ in range(3)]
-            for _ in range(500):
-                if function.function._places._value == 0:
-                    break
-                await asyncio.sleep(0.01)
+            assert await soon(lambda: function.function._places._value == 0)
             refused = await asyncio.to_thread(post, "RETURN 1")
             assert refused.status_code == 429
             assert refused.headers["x-amzn-errortype"] == "TooManyRequestsException"

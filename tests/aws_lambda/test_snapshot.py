@@ -19,6 +19,7 @@ from tests.aws_lambda import runtime_api
 from tests.aws_lambda.deployed import KNOWN_SEED, event, message, result, secret_of
 from tests.aws_lambda.fronts import ContainerCredentials, StoreFront
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import soon
 
 TOKEN = "canary-container-token-5d21"
 READ = "secretsmanager:GetSecretValue"
@@ -52,11 +53,7 @@ async def test_a_restored_function_uses_nothing_of_the_time_before(
             assert said(log, "primed") == [[1]]
             assert (proxy.connections, front.signers) == (1, [first])
             # What a snapshot holds of a connection is of no use to the copies: there is to be none.
-            for _ in range(200):
-                if not proxy.open:
-                    break
-                await asyncio.sleep(0.02)
-            assert proxy.open == 0
+            assert await soon(lambda: not proxy.open)
             # Between snapshot and restore the role's keys end, and the password is another.
             store.client("iam").delete_role_policy(RoleName="before-the-snapshot", PolicyName="all")
             keys = store.keys_of_role("after-the-restore", READ)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from local.emulators.azure.functions_host import FunctionsHost, HostKeys
 from local.emulators.azure.worker_process import Worker
 from local.emulators.loopback_server import served
 from tests.support.canaries import WATCH
+from tests.support.waiting import eventually
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
@@ -35,6 +35,7 @@ class App:
     worker: Worker
     keys: HostKeys
     _log: Path = field(repr=False)
+    _before: int = 0
 
     @property
     def origin(self) -> str:
@@ -44,23 +45,24 @@ class App:
     def said(self) -> str:
         return self._log.read_text()
 
+    def _audit_lines(self) -> list[str]:
+        lines = [line.partition("neo4j_m2m.audit: ")[2] for line in self.said.splitlines()]
+        return [line for line in lines if line.endswith("}")]
+
     def post(self, body: Any = PING, token: str | None = None, **headers: str) -> httpx2.Response:
         sent = {"mcp-protocol-version": "2025-11-25"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
+        self._before = len(self._audit_lines())
         with httpx2.Client(trust_env=False, timeout=60) as client:
             return client.post(self.url, json=body, headers=sent)
 
     def audit(self) -> dict[str, Any]:
-        """The last line of the audit. A line is written before its answer is sent, and may be read a moment later."""
-        for _ in range(100):
-            lines = [line.partition("neo4j_m2m.audit: ")[2] for line in self.said.splitlines()]
-            if any(lines):
-                last: dict[str, Any] = json.loads([line for line in lines if line][-1])
-                return last
-            time.sleep(0.05)
-        raise AssertionError("no audit line")
+        """The audit's line of the last ``post``. It is written before the answer is sent, and read a moment later."""
+        assert eventually(lambda: len(self._audit_lines()) > self._before), "no audit line"
+        last: dict[str, Any] = json.loads(self._audit_lines()[-1])
+        return last
 
 
 @contextmanager

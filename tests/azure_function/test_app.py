@@ -24,6 +24,7 @@ from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.azure_function.apps import App, call, function_app, loading_error
 from tests.azure_function.conftest import SECRET
+from tests.support.waiting import eventually
 
 CANARY = "canary-azure-password-5b7e"
 KEY_MODE = {"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "foundry"}
@@ -227,12 +228,10 @@ def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_app
 
         assert "not_found" in told()
         stocked.vault.write("mended", SecretStr(json.dumps({"uri": "bolt://db", "password": CANARY})))
-        time.sleep(5)
-        assert "malformed" in told()
+        assert eventually(lambda: "malformed" in told())
         wrong = json.loads(credential.get_secret_value()) | {"password": CANARY}
         stocked.vault.write("mended", SecretStr(json.dumps(wrong)))
-        time.sleep(5)
-        assert "refused this server's own login" in told()
+        assert eventually(lambda: "refused this server's own login" in told())
         stocked.vault.write("mended", credential)
         assert '"rows":[[1]]' in told()
 

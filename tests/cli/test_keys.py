@@ -152,7 +152,7 @@ def test_a_command_waits_for_the_lock_of_another(ring: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(2)
         assert not ring.exists()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     assert len(parsed(ring).keys) == 1
 

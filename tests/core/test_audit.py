@@ -149,13 +149,16 @@ async def test_a_list_of_tools_is_a_call_that_went_well(door: Door) -> None:
 
 
 async def test_a_call_whose_client_goes_away_says_so(settings: Settings) -> None:
+    begun = asyncio.Event()
+
     async def wait(call: Any, arguments: dict[str, Any]) -> Any:
-        await asyncio.sleep(30)
+        begun.set()
+        await asyncio.sleep(3600)
 
     door = Door(settings, tools=[tool("wait", wait)])
     door.grant = Grant("test", tools=frozenset({"wait"}))
     waiting = asyncio.ensure_future(door.call("wait"))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert [line["outcome"] for line in door.lines] == ["cancelled"]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.support.canaries import WATCH
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import eventually, soon, statements_with
 
 CANARY = "canary-app-password-19bc"
 ADA = User("ada@example.com", "", scopes=frozenset({"sql"}))
@@ -365,20 +366,23 @@ def test_a_password_that_is_changed_while_the_app_serves_loses_no_call(
                 response = client.post(databricks.line["url"], json=message(), headers=[proof])
                 answered.append(response.json()["result"].get("structuredContent", response.text))
 
+    def more_than(count: int) -> Callable[[], bool]:
+        return lambda: len(answered) > count
+
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(calling) for _ in range(4)]
-        for _ in range(2):
-            time.sleep(1)
-            user.change()
-            time.sleep(0.5)
-            databricks.workspace.workspace.put_secret("neo4j", "credential", user.secret())
-        # Connections that are open stay logged in; a new app has to log in with what it finds now.
-        before = len(answered)
-        time.sleep(2)
-        over.set()
+        try:
+            for _ in range(2):
+                assert eventually(more_than(len(answered) + 20))
+                user.change()
+                assert eventually(more_than(len(answered) + 20))
+                databricks.workspace.workspace.put_secret("neo4j", "credential", user.secret())
+            # Connections that are open stay logged in; a new app has to log in with what it finds now.
+            assert eventually(more_than(len(answered) + 40))
+        finally:
+            over.set()
         for call in calls:
             call.result(60)
-    assert len(answered) > before
     assert [one for one in answered if not isinstance(one, dict) or one["rows"] != [[1]]] == []
 
 
@@ -428,16 +432,17 @@ async def test_calls_under_way_are_answered_when_the_app_is_told_to_stop(
         with another_app(databricks, tmp_path, NEO4J_URI=slow.uri) as (app, log):
             url = f"{app.url}/mcp"
             assert rows(await asyncio.to_thread(ask, url, [proof])) == [[1]]
-            before = len(log.calls())
-            slow.delay = 0.15  # each way: nothing can be answered sooner than after twice that
+            before, turns = len(log.calls()), slow.turns
+            opened = slow.connections
+            slow.delay = 0.5  # each way: a new connection takes several turns of it before it carries a statement
             calls = [asyncio.create_task(asyncio.to_thread(ask, url, [proof])) for _ in range(6)]
-            await asyncio.sleep(0.2)
+            assert await soon(lambda: slow.turns > turns and slow.connections > opened)
             assert len(log.calls()) == before
             app.process.terminate()
             begun = time.monotonic()
             for call in calls:
                 assert rows(await call) == [[1]]
-            assert await asyncio.to_thread(app.process.wait, 15) == 0
+            assert await asyncio.to_thread(app.process.wait, 60) == 0
             assert time.monotonic() - begun < 10
             with pytest.raises(httpx2.ConnectError):
                 await asyncio.to_thread(ask, url, [proof])
@@ -445,17 +450,17 @@ async def test_calls_under_way_are_answered_when_the_app_is_told_to_stop(
 
 
 def test_a_call_that_would_outlast_the_stopping_is_told_and_not_cut_off(
-    databricks: DatabricksPlatform, tmp_path: Path
+    databricks: DatabricksPlatform, empty_neo4j_driver: neo4j.Driver, tmp_path: Path
 ) -> None:
     proof = bearer(token(databricks))
-    endless = message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)")
+    endless = message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7) AS outlasting")
     with another_app(databricks, tmp_path, NEO4J_M2M_TIMEOUT="60") as (app, _), ThreadPoolExecutor(1) as pool:
         assert rows(ask(f"{app.url}/mcp", [proof])) == [[1]]
         call = pool.submit(ask, f"{app.url}/mcp", [proof], body=endless)
-        time.sleep(0.5)
+        assert eventually(lambda: statements_with(empty_neo4j_driver, "out" + "lasting") > 0)
         begun = time.monotonic()
         app.process.terminate()
-        assert app.process.wait(15) == 0
+        assert app.process.wait(60) == 0
         assert time.monotonic() - begun < 12
         assert (call.result(20).status_code, "stopping" in call.result().text) == (503, True)
 

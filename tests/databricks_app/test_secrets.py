@@ -26,6 +26,7 @@ from local.emulators.databricks.api import WorkspaceApp
 from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.loopback_server import served as serve
 from tests.databricks_app.conftest import AGENT, APP, ID
+from tests.support.waiting import soon
 
 CANARY = "canary-scope-secret-88af"
 
@@ -141,7 +142,7 @@ class Hanging:
     """Takes every request and answers none, until it is let go."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        self.requests = self.answered = 0
         self.over = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -150,6 +151,7 @@ class Hanging:
             await asyncio.sleep(0.05)
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+        self.answered += 1
 
 
 async def test_a_workspace_that_hangs_costs_few_threads_and_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +166,7 @@ async def test_a_workspace_that_hangs_costs_few_threads_and_no_other_call(monkey
             await store.fetch("neo4j/credential")
         assert hanging.requests <= 8
         hanging.over = True
-        await asyncio.sleep(0.2)
+        assert await soon(lambda: hanging.answered == hanging.requests)
 
 
 async def test_nothing_that_the_workspace_says_is_quoted(caplog: pytest.LogCaptureFixture) -> None:

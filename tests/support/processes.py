@@ -7,24 +7,37 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from tests.support.canaries import WATCH
+from tests.support.waiting import GENEROUS_SECONDS
+
+_SECONDS = 180.0
 
 
 @dataclass
 class Command:
-    """A command that runs: its process, the JSON line that it printed, and what it has said on stderr so far."""
+    """A command that runs: its process, the JSON line that it printed, and what it has said on stderr so far.
+
+    It writes to a file, so what it has said before it does something else is there to be read by then.
+    """
 
     process: subprocess.Popen[str]
+    stderr: IO[bytes]
     ready: dict[str, Any] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 15) -> int:
+    @property
+    def said(self) -> list[str]:
+        """The lines on stderr, with their ends."""
+        size = os.fstat(self.stderr.fileno()).st_size
+        return os.pread(self.stderr.fileno(), size, 0).decode("utf-8", "replace").splitlines(keepends=True)
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = GENEROUS_SECONDS) -> int:
         """Send a signal and wait for the end; returns the exit status."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -37,45 +50,45 @@ def environment(**changed: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(*arguments: str, environ: Mapping[str, str], ready_within: float = 60) -> Iterator[Command]:
+def running(*arguments: str, environ: Mapping[str, str], ready_within: float = _SECONDS) -> Iterator[Command]:
     """The command, once it has printed its JSON line; stopped at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(environ),
-    )
-    command = Command(process)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    listener = threading.Thread(target=command.said.extend, args=(process.stderr,))
-    listener.start()
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.append(process.stdout.readline()))  # type: ignore[union-attr]
-    reader.start()
-    try:
-        reader.join(ready_within)
-        assert lines, f"not ready within {ready_within} s: {''.join(command.said)}"
-        assert lines[0], f"it ended with status {process.wait(5)}: {''.join(command.said)}"
-        command.ready = json.loads(lines[0])
-        yield command
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        listener.join(10)
-        reader.join(10)
-        WATCH.look("".join((*lines, *command.said)), f"what {' '.join(arguments[:2])} says")
-        process.stdout.close()
-        process.stderr.close()
+    with tempfile.TemporaryFile() as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=dict(environ),
+        )
+        command = Command(process, stderr)
+        stdout = process.stdout
+        assert stdout is not None
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda: lines.append(stdout.readline()))
+        reader.start()
+        try:
+            reader.join(ready_within)
+            assert lines, f"not ready within {ready_within} s: {''.join(command.said)}"
+            assert lines[0], f"it ended with status {process.wait(ready_within)}: {''.join(command.said)}"
+            command.ready = json.loads(lines[0])
+            yield command
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(GENEROUS_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            reader.join()
+            WATCH.look("".join((*lines, *command.said)), f"what {' '.join(arguments[:2])} says")
+            stdout.close()
 
 
-def finished(*arguments: str, environ: Mapping[str, str], seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def finished(
+    *arguments: str, environ: Mapping[str, str], seconds: float = _SECONDS
+) -> subprocess.CompletedProcess[str]:
     """The command, run to its end."""
     ended = subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],

@@ -28,6 +28,10 @@ class FunctionFailed(Exception):
     """The function raised, or its process ended."""
 
 
+class _Gone(FunctionFailed):
+    """The environment answers nothing any more: its process has ended, or is about to."""
+
+
 class TimedOut(FunctionFailed):
     """The function took longer than it may; its environment is gone."""
 
@@ -70,7 +74,7 @@ class _Environment:
             self._events.flush()
             line = self._line(time.monotonic() + seconds)
         except OSError:
-            raise FunctionFailed("the environment is gone") from None
+            raise _Gone("the environment is gone") from None
         if self._freeze:
             self.process.send_signal(signal.SIGSTOP)
         answer = json.loads(line)
@@ -85,7 +89,7 @@ class _Environment:
                 raise TimedOut("the time was up")
             chunk = os.read(self._answers, 1 << 20)
             if not chunk:
-                raise FunctionFailed("the process ended")
+                raise _Gone("the process ended")
             self._unread += chunk
         line, _, self._unread = self._unread.partition(b"\n")
         return line
@@ -178,7 +182,10 @@ class Function:
         try:
             with self._lock:
                 environment = self._idle.pop() if self._idle else None
-            if environment is None or not environment.alive():
+            if environment is not None and not environment.alive():
+                environment.close()
+                environment = None
+            if environment is None:
                 self.started += 1
                 environment = _Environment(self._handler, self.environ, freeze=self._freeze, log=self._log)
             try:
@@ -186,10 +193,10 @@ class Function:
             except TimedOut:
                 environment.kill()
                 raise
+            except _Gone:  # the pipe ends before the process can be waited for
+                environment.close()
+                raise
             except FunctionFailed:
-                if not environment.alive():
-                    environment.close()
-                    raise
                 self._keep(environment)
                 raise
             else:

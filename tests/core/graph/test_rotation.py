@@ -19,6 +19,7 @@ from core.graph.results import Limits
 from core.settings import Settings
 from local.neo4j import EmbeddedNeo4j
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import soon
 
 LIMITS = Limits(10, 1000)
 CANARY = "canary-rotation-7a20"
@@ -93,16 +94,21 @@ async def test_a_password_that_is_changed_under_load_loses_no_call_though_the_st
                 await views.close()
 
     instances = [asyncio.ensure_future(instance()) for _ in range(8)]
-    await asyncio.sleep(1)
+    assert await soon(lambda: len(answered) > 40)
     password = await asyncio.to_thread(rotated.change)
-    await asyncio.sleep(0.5)
+    for _ in range(60):  # until nobody is answered any more
+        before = len(answered)
+        await asyncio.sleep(0.5)
+        if len(answered) == before:
+            break
     rotated.store(password)
     before = len(answered)
-    await asyncio.sleep(7)
+    # Neo4j locks a user out for five seconds after wrong passwords in a row.
+    went_on = await soon(lambda: len(answered) > before + 80)
     over.set()
     await asyncio.gather(*instances)
     assert lost == []
-    assert len(answered) > before + 8
+    assert went_on
 
 
 async def test_a_write_survives_a_rotation_too_and_is_made_once(rotated: Rotated, views: DatabaseScopes) -> None:
@@ -175,11 +181,7 @@ async def test_a_new_credential_is_told_and_what_was_remembered_of_the_old_one_i
     assert await read(views) == [[1]]
     assert changed == [None]
     assert views.default is not before
-    for _ in range(100):
-        if old_driver._closed:
-            break
-        await asyncio.sleep(0.01)
-    assert old_driver._closed
+    assert await soon(lambda: bool(old_driver._closed))
     await views.close()
 
 

@@ -33,7 +33,7 @@ def ends_with(command: Command, children: list[psutil.Process]) -> None:
     begun = time.monotonic()
     assert command.stop() == 0
     assert time.monotonic() - begun < 15
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
 
 

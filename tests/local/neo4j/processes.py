@@ -7,8 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import psutil
 from local.console import Console
 from local.locks import is_held
 from local.neo4j import EmbeddedNeo4j
+from tests.support.waiting import GENEROUS_SECONDS, eventually
 
 QUIET = Console(quiet=True)
 
@@ -53,10 +53,10 @@ class Command:
 
     def end(self) -> None:
         """Let it end by itself."""
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=GENEROUS_SECONDS)
 
     def errors(self) -> str:
-        return self.process.communicate(timeout=30)[1]
+        return self.process.communicate(timeout=GENEROUS_SECONDS)[1]
 
 
 @contextmanager
@@ -99,19 +99,10 @@ def is_running(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def is_gone(data_dir: Path, *processes: int) -> bool:
     """Whether nothing runs on ``data_dir``, ``processes`` included: now, or in the time a process takes to die."""
     return not is_held(data_dir / "supervisor.lock") and eventually(
-        lambda: not any(is_running(pid) for pid in processes), 0.5
+        lambda: not any(is_running(pid) for pid in processes), 5
     )
 
 

@@ -20,7 +20,8 @@ from local.neo4j.errors import (
 )
 from local.neo4j.jvm import stop_leftover_jvm
 from local.neo4j.state import ProcessId
-from tests.local.neo4j.processes import QUIET, command, eventually, has_jvm, is_gone, is_running, pids, query, state
+from tests.local.neo4j.processes import QUIET, command, has_jvm, is_gone, is_running, pids, query, state
+from tests.support.waiting import GENEROUS_SECONDS, eventually
 
 
 def test_two_commands_that_start_at_the_same_time_share_one_database(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_jvm_that_a_supervisor_left_behind_is_stopped_by_the_next_start(tmp_pa
         assert not stop_leftover_jvm(of_another_time, data.jvm_arguments)
         assert left.poll() is None
         assert stop_leftover_jvm(ProcessId(left.pid, psutil.Process(left.pid).create_time()), data.jvm_arguments)
-        assert left.wait(10) == -signal.SIGTERM
+        assert left.wait(GENEROUS_SECONDS) == -signal.SIGTERM
 
 
 def test_a_database_that_crashes_again_and_again_is_given_up_with_the_reason(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_nothing_is_left_of_a_command_that_is_interrupted_while_the_database_sta
         assert eventually(lambda: has_jvm(tmp_path))
         processes = pids(tmp_path)
         starting.process.send_signal(number)
-        starting.process.wait(20)
+        starting.process.wait(GENEROUS_SECONDS)
     assert eventually(lambda: is_gone(tmp_path, *processes))
 
 

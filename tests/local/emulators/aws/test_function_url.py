@@ -141,4 +141,4 @@ def test_a_frozen_environment_does_not_outlive_a_parent_that_was_killed() -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert psutil.wait_procs([child], timeout=5)[1] == []
+    assert psutil.wait_procs([child], timeout=60)[1] == []

@@ -79,16 +79,17 @@ def test_a_method_that_a_route_does_not_name_is_not_found_and_a_route_that_names
         ("closed", "wrong", 401),
         ("closed", "key-of-other", 401),
         ("closed", "key-of-closed", 200),
-        ("closed", KEYS.host, 200),
-        ("closed", KEYS.master, 200),
+        ("closed", "key of the host", 200),
+        ("closed", "key of the master", 200),
         ("admin", "key-of-closed", 401),
-        ("admin", KEYS.host, 401),
-        ("admin", KEYS.master, 200),
+        ("admin", "key of the host", 401),
+        ("admin", "key of the master", 200),
         ("unsaid", "", 401),
-        ("unsaid", KEYS.host, 200),
+        ("unsaid", "key of the host", 200),
     ],
 )
 def test_a_key_opens_what_it_is_for(url: str, client: httpx2.Client, route: str, key: str, status: int) -> None:
+    key = {"key of the host": KEYS.host, "key of the master": KEYS.master}.get(key, key)
     assert client.get(f"{url}/{route}", headers={"x-functions-key": key}).status_code == status
     assert client.get(f"{url}/{route}", params={"code": key}).status_code == status
 
@@ -151,4 +152,4 @@ def test_a_worker_does_not_outlive_a_parent_that_was_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert psutil.wait_procs([child], timeout=10)[1] == []
+    assert psutil.wait_procs([child], timeout=60)[1] == []

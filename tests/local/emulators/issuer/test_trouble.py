@@ -66,7 +66,7 @@ def test_troubles_come_in_their_order_and_only_at_the_token_endpoint(
 
 
 def test_a_slow_answer_is_right_and_holds_up_nobody_else(running: RunningIssuer, http: httpx2.Client) -> None:
-    running.app.troubles.add(Trouble(seconds=0.6))
+    running.app.troubles.add(Trouble(seconds=1.5))
     begun = time.monotonic()
     seconds: list[float] = []
 
@@ -81,7 +81,7 @@ def test_a_slow_answer_is_right_and_holds_up_nobody_else(running: RunningIssuer,
     assert http.post(running.issuer.token_url, data=POST).status_code == 200
     quick = time.monotonic() - begun
     thread.join()
-    assert quick < seconds[0] >= 0.6
+    assert quick < seconds[0] >= 1.5
 
 
 def test_a_client_that_does_not_wait_gives_up_and_the_next_one_is_served(
