@@ -1,7 +1,7 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check checks lint format types conformance sam rie azure-worker databricks-app databricks-bundle \
-	databricks-mcp-check bench bench-smoke lock clean
+.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie azure-worker \
+	databricks-app databricks-bundle databricks-mcp-check bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -37,12 +37,21 @@ $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 demo: $(VENV)/.local  ## start a real Neo4j with real data and ask it questions through MCP
 	$(BIN)/neo4j-m2m demo
 
-test: $(VENV)/.dev  ## the whole test suite, against the embedded Neo4j
-	$(BIN)/python -m pytest
+# Two processes share the tests, file by file, and the database with the sample graph; more would wait for one another.
+WORKERS := 2
+
+test: $(VENV)/.dev  ## the test suite, against the embedded Neo4j
+	$(BIN)/python -m pytest -m "not exhaustive" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/.dev  ## the tests that need no database and no child process: less than a minute
+	$(BIN)/python -m pytest -m "not processes and not exhaustive"
+
+exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs packages, many starts of the database
+	$(BIN)/python -m pytest -m exhaustive
 
 check: test checks  ## everything that CI runs
 
-checks: lint types conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
+checks: lint types exhaustive conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev

@@ -17,7 +17,7 @@ from local.locks import FileLock, Mode
 from local.neo4j import EmbeddedNeo4j
 from local.sample import load_sample
 
-pytest_plugins = ["tests.support.suite"]
+pytest_plugins = ["tests.support.suite", "tests.support.tiers"]
 
 _LOADING_SECONDS = 300.0
 

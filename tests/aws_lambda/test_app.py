@@ -23,6 +23,8 @@ from local.settings import LocalSettings
 from tests.aws_lambda.deployed import Lambda, environ_of, event, message, secret_of
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.processes
+
 CANARY = "canary-lambda-20ce"
 
 

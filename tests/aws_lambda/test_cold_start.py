@@ -9,6 +9,8 @@ import pytest
 from local.emulators.aws.environment import Function
 from tests.aws_lambda.deployed import ARN
 
+pytestmark = pytest.mark.processes
+
 UNASKED = frozenset(
     {
         "aws_xray_sdk",

@@ -26,6 +26,8 @@ from tests.support.canaries import WATCH
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import soon
 
+pytestmark = pytest.mark.processes
+
 SECRET = "neo4j/environments"
 SLOW = "UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"
 

@@ -11,6 +11,8 @@ import pytest
 from tests.aws_lambda.deployed import Lambda
 from tests.support.canaries import WATCH
 
+pytestmark = pytest.mark.processes
+
 EVENTS = Path(__file__).parents[1] / "events" / "aws"
 ROLE = "arn:aws:iam::123456789012:role"
 

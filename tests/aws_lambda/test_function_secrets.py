@@ -23,6 +23,8 @@ from tests.support.canaries import WATCH
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually, soon
 
+pytestmark = pytest.mark.processes
+
 CANARY = "canary-lambda-rotation-4b1e"
 SECRET = "neo4j/agent"
 

@@ -182,6 +182,7 @@ def test_what_cannot_be_told_is_an_error_not_a_guess(schema: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("spelling", [[], ["--cloudformation"]])
+@pytest.mark.processes
 def test_the_command_prints_the_array(spelling: list[str]) -> None:
     command = [sys.executable, "-m", "aws_lambda.gateway_schema", *spelling]
     whole = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -12,6 +12,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.emulators.aws.secrets_manager import RunningSecretsManager
 from local.emulators.loopback_server import served
 from local.neo4j import EmbeddedNeo4j
@@ -20,6 +22,8 @@ from tests.aws_lambda.deployed import KNOWN_SEED, event, message, result, secret
 from tests.aws_lambda.fronts import ContainerCredentials, StoreFront
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import soon
+
+pytestmark = pytest.mark.processes
 
 TOKEN = "canary-container-token-5d21"
 READ = "secretsmanager:GetSecretValue"

@@ -16,6 +16,8 @@ from tests.aws_lambda import runtime_api
 from tests.aws_lambda.deployed import IAM, Lambda, environ_of, event, message, result, secret_of
 from tests.support.canaries import WATCH
 
+pytestmark = pytest.mark.processes
+
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
 CANARY = "canary-traced-8f03"

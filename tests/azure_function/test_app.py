@@ -26,6 +26,8 @@ from tests.azure_function.apps import App, call, function_app, loading_error
 from tests.azure_function.conftest import SECRET
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.processes
+
 CANARY = "canary-azure-password-5b7e"
 KEY_MODE = {"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "foundry"}
 

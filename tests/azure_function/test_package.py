@@ -9,12 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pathspec
+import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 
 SHIPPED = {"azure_function", "core", "function_app.py", "host.json", "requirements.txt"}
-
-TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 LYING_AROUND = [
     ".env",
@@ -28,6 +27,13 @@ LYING_AROUND = [
     "Neo4j-0a1b2c3d-Created-2026-11-24.txt",
 ]
 """What a developer's folder may hold besides what git knows."""
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """Every file that git knows."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return listed.stdout.splitlines()
 
 
 def lines() -> list[str]:
@@ -57,10 +63,11 @@ def tops(paths: set[str]) -> set[str]:
     return {path.partition("/")[0] for path in paths}
 
 
-def test_only_what_runs_is_shipped_whichever_tool_ships_it() -> None:
-    for shipped in (shipped_by_git_rules(TRACKED), shipped_by_core_tools(TRACKED)):
+@pytest.mark.processes
+def test_only_what_runs_is_shipped_whichever_tool_ships_it(tracked: list[str]) -> None:
+    for shipped in (shipped_by_git_rules(tracked), shipped_by_core_tools(tracked)):
         assert tops(shipped) == SHIPPED
-        wanted = {path for path in TRACKED if path.partition("/")[0] in SHIPPED}
+        wanted = {path for path in tracked if path.partition("/")[0] in SHIPPED}
         assert shipped == wanted
         assert {Path(path).suffix for path in shipped} == {".py", ".json", ".txt", ".typed"}
 
@@ -70,10 +77,11 @@ def test_nothing_that_lies_around_is_shipped() -> None:
     assert shipped_by_core_tools(LYING_AROUND) == set()
 
 
-def test_what_is_shipped_imports_nothing_that_is_not() -> None:
+@pytest.mark.processes
+def test_what_is_shipped_imports_nothing_that_is_not(tracked: list[str]) -> None:
     """Neither another shim nor what stands in for a cloud, not even where it is looked for only sometimes."""
     ours = {path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file()} | {"tests", "bench"}
-    for path in shipped_by_git_rules(TRACKED):
+    for path in shipped_by_git_rules(tracked):
         if not path.endswith(".py"):
             continue
         for node in ast.walk(ast.parse((ROOT / path).read_text())):

@@ -20,7 +20,7 @@ from cli.main import build_parser
 from core.errors import LocalError, Neo4jM2mError
 from core.identity.api_keys import KEY_PATTERN, ApiKeyVerifier, key_id
 from core.identity.key_ring import KeyRing, parse_key_ring, render_key_ring
-from tests.support.processes import environment, finished
+from tests.support.processes import called, environment, finished
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def keys(
     *arguments: str, ring: Path | None = None, status: int = 0, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     where = () if ring is None else ("--file", str(ring))
-    done = finished("keys", *arguments, *where, environ=environment(**variables))
+    done = called("keys", *arguments, *where, environ=environment(**variables))
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -135,12 +135,18 @@ def test_a_second_key_of_a_name_is_said_to_be_one(ring: Path) -> None:
     assert "1 other valid key(s) prove foundry-prod" in keys("create", "--name", "foundry-prod", ring=ring).stderr
 
 
+@pytest.mark.processes
 def test_commands_at_once_lose_no_key(ring: Path) -> None:
+    def create_one(number: int) -> str:
+        named = ("--name", f"agent-{number}", "--file", str(ring))
+        return finished("keys", "create", *named, environ=environment()).stdout.strip()
+
     with ThreadPoolExecutor(6) as pool:
-        done = pool.map(lambda number: keys("create", "--name", f"agent-{number}", ring=ring), range(6))
-    assert {key.id for key in parsed(ring).keys} == {key_id(one.stdout.strip()) for one in done}
+        done = list(pool.map(create_one, range(6)))
+    assert {key.id for key in parsed(ring).keys} == {key_id(one) for one in done}
 
 
+@pytest.mark.processes
 def test_a_command_waits_for_the_lock_of_another(ring: Path) -> None:
     lock = ring.with_name(".ring.json.lock")
     with lock.open("w") as held:
@@ -149,7 +155,7 @@ def test_a_command_waits_for_the_lock_of_another(ring: Path) -> None:
         process = subprocess.Popen(
             command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
-        with pytest.raises(subprocess.TimeoutExpired):
+        with pytest.raises(subprocess.TimeoutExpired):  # it would have ended long before
             process.wait(2)
         assert not ring.exists()
     process.communicate(timeout=60)
@@ -280,6 +286,7 @@ def test_durations(text: str, span: timedelta | None) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])  # as Python takes it: empty is as if it were not set
+@pytest.mark.processes
 def test_a_key_that_could_not_be_printed_can_be_taken_back(ring: Path, unbuffered: str) -> None:
     environ = environment(PYTHONUNBUFFERED=unbuffered)
     with open("/dev/full", "w") as full:

@@ -8,6 +8,8 @@ import pytest
 from core.version import server_version
 from tests.support.processes import environment, finished, running
 
+pytestmark = pytest.mark.processes
+
 
 def test_the_embedded_database_alone_says_how_to_reach_it_and_ends_when_told(tmp_path: Path) -> None:
     with running("neo4j", "run", "--empty", "--data", str(tmp_path / "data"), environ=environment()) as command:

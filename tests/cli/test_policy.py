@@ -13,7 +13,7 @@ from core.identity.key_ring import NAME_PATTERN
 from core.identity.principal import Principal
 from core.tools import ALL_TOOLS
 from tests.support.grants import READING, WRITING, allowed
-from tests.support.processes import environment, finished
+from tests.support.processes import called, environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -48,7 +48,7 @@ def explain(
     *arguments: str, status: int = 0, platform: str = "azure", kind: str = "api_key", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     command = ("policy", "explain", "--platform", platform, "--kind", kind, *arguments)
-    done = finished(*command, environ=environment(**variables))
+    done = called(*command, environ=environment(**variables))
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -206,7 +206,7 @@ def test_the_documented_explanation_is_what_the_command_prints(tmp_path: Path) -
     (tmp_path / "policy.toml").write_text(text)
     (command,), (printed,) = blocks("policy.md", "sh"), blocks("policy.md", "")
     words = shlex.split(command.replace("\\\n", "").replace("policy.toml", str(tmp_path / "policy.toml")))
-    done = finished(*words[1:], environ=environment())
+    done = called(*words[1:], environ=environment())
     assert (words[0], done.returncode, done.stdout) == ("neo4j-m2m", 3, printed)
 
 

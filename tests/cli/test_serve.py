@@ -29,6 +29,8 @@ from tests.support.grants import READING
 from tests.support.processes import Command, environment, finished, running
 from tests.support.waiting import eventually, statements_with
 
+pytestmark = pytest.mark.processes
+
 QUESTION = {"query": "MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", "params": {"faa": "LGA"}}
 
 LISTED = [tool.name for tool in ALL_TOOLS if tool.name in READING]

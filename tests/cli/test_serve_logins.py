@@ -19,7 +19,9 @@ from core.identity.tokens import TokenVerifier
 from local.emulators.issuer import Client, Issuer, Resource, RunningIssuer, User, running_issuer
 from local.neo4j import EmbeddedNeo4j
 from tests.support.bolt_front import Backend, FrontRules, RunningBoltFront, running_bolt_front
-from tests.support.processes import Command, environment, running
+from tests.support.processes import Command, called, environment, finished, running
+
+pytestmark = pytest.mark.processes
 
 CANARY = "canary-login-4c77"
 SERVES = frozenset({"guid-mcp", "api://mcp"})
@@ -262,8 +264,6 @@ def test_a_token_endpoint_that_refuses_is_told_and_is_not_driven(
 
 def test_a_secret_is_checked_when_serve_starts(store: Store) -> None:
     store.write("agent", uri="bolt://db", username="u")
-    from tests.support.processes import finished
-
     ended = finished("serve", "--port", "0", environ=store.environ(NEO4J_M2M_SECRET="agent"))
     assert ended.returncode == 1
     assert "password" in ended.stderr
@@ -272,14 +272,10 @@ def test_a_secret_is_checked_when_serve_starts(store: Store) -> None:
     assert "NEO4J_M2M_CREDENTIALS_DIR" in missing.stderr
 
 
-def test_api_keys_are_found_in_a_secret_of_their_own(
-    store: Store, front: RunningBoltFront, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from cli.main import main
-
+def test_api_keys_are_found_in_a_secret_of_their_own(store: Store, front: RunningBoltFront) -> None:
     ring = store.directory / "keys.json"
-    assert main(["keys", "create", "--name", "bot", "--file", str(ring), "--json"]) == 0
-    key = json.loads(capfd.readouterr().out)["key"]
+    created = called("keys", "create", "--name", "bot", "--file", str(ring), "--json", environ=environment())
+    key = json.loads(created.stdout)["key"]
     ring.chmod(0o600)
     store.write("agent", uri=front.uri, username="alice", password=f"{CANARY}-alice")
     environ = store.environ(NEO4J_M2M_SECRET="agent", NEO4J_M2M_KEYS_SECRET="keys")

@@ -33,6 +33,8 @@ from tests.support.canaries import WATCH
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually, soon, statements_with
 
+pytestmark = pytest.mark.processes
+
 CANARY = "canary-app-password-19bc"
 ADA = User("ada@example.com", "", scopes=frozenset({"sql"}))
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")

@@ -71,6 +71,7 @@ def test_the_apps_own_file_names_the_secret_that_the_bundle_gives_it() -> None:
     assert importlib.util.find_spec(module) is not None
 
 
+@pytest.mark.processes
 def test_what_is_laid_out_goes_up_and_the_folder_is_there_before(tmp_path: Path) -> None:
     assert BUNDLE["sync"] == {"paths": [SOURCE], "include": [f"{SOURCE}/**"]}
     kept = subprocess.run(["git", "ls-files", SOURCE], cwd=ROOT, capture_output=True, text=True).stdout
@@ -95,6 +96,7 @@ def test_what_is_laid_out_goes_up_and_the_folder_is_there_before(tmp_path: Path)
     assert all((tmp_path / "source" / path).stat().st_size < 10_000_000 for path in laid_out)
 
 
+@pytest.mark.processes
 def test_laying_out_again_leaves_no_old_file_and_keeps_what_is_not_part_of_it(tmp_path: Path) -> None:
     folder = tmp_path / "source"
     (folder / "core").mkdir(parents=True)

@@ -85,6 +85,7 @@ def test_without_the_workspaces_id_the_issuers_have_to_be_listed() -> None:
         application_of(DatabricksSettings(issuers="[[issuer]]\n"), workspace)
 
 
+@pytest.mark.processes
 def test_the_sdk_is_not_imported_before_a_scope_is_read() -> None:
     program = (
         "import os, sys\n"

@@ -18,6 +18,8 @@ from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.support.canaries import WATCH
 
+pytestmark = pytest.mark.processes
+
 ELSEWHERE = ("local", "aws_lambda", "boto3", "azure", "moto", "pytest")
 
 

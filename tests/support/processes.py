@@ -1,8 +1,11 @@
-"""Runs the command line as a person would: as a process of its own."""
+"""Runs the command line as a person would: as a process of its own, or, where that shows nothing more, in this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +16,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
+from unittest import mock
 
+from cli.main import main
 from tests.support.canaries import WATCH
 from tests.support.waiting import GENEROUS_SECONDS
 
@@ -101,3 +106,39 @@ def finished(
     )
     WATCH.look(ended.stdout + ended.stderr, f"what {' '.join(arguments[:2])} says")
     return ended
+
+
+def called(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The command, run to its end in this process: for what soon ends, and leaves nothing behind in its process.
+
+    What it changes in the log and in the handling of signals is changed back.
+    """
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        _as_it_was(),
+        mock.patch.dict(os.environ, environ, clear=True),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        try:
+            status = main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    WATCH.look(stdout.getvalue() + stderr.getvalue(), f"what {' '.join(arguments[:2])} says")
+    return subprocess.CompletedProcess(arguments, status, stdout.getvalue(), stderr.getvalue())
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Leave the log and the handling of signals as they are found."""
+    handling = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    before = [(logger, logger.level, logger.handlers[:], logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, level, handlers, propagate in before:
+            logger.setLevel(level)
+            logger.handlers[:], logger.propagate = handlers, propagate
+        for number, handler in handling.items():
+            signal.signal(number, handler)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-DATABASES = frozenset({"sample_database", "scratch_database"})
-"""The fixtures behind which a JVM runs."""
+STARTERS = frozenset({"sample_database", "scratch_database", "open_database", "entra"})
+"""Fixtures that start processes and are used in modules that need none besides: three databases, a function app."""
 
 MARK = "processes"
 _STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"})
@@ -33,7 +33,7 @@ class ProcessGuard:
 
     def see(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Refuse the start of a process where a test without the mark runs."""
-        if not self.watching or event not in _STARTS:
+        if not self.watching or event not in _STARTS or _asks_for_the_processor(event, arguments):
             return
         self.starting_fixtures.update((fixture.baseid, fixture.argname) for fixture in self.setting_up)
         if self.item is not None and self.item.get_closest_marker(MARK) is None:
@@ -47,6 +47,11 @@ class ProcessGuard:
             if any((fixture.baseid, name) in self.starting_fixtures for fixture in found[-1:]):
                 return str(name)
         return None
+
+
+def _asks_for_the_processor(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether it is ``uname -p``, which Python's own module ``platform`` runs once, when an SDK names its system."""
+    return event == "subprocess.Popen" and list(arguments[1]) == ["uname", "-p"]
 
 
 GUARD = ProcessGuard()
@@ -64,9 +69,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a database. Modules with marked tests come first: what is quick fills the gaps at the end."""
+    """Mark what uses one of ``STARTERS``. Modules with marked tests come first; quick ones fill the gaps at the end."""
     for item in items:
-        if DATABASES & set(getattr(item, "fixturenames", ())):
+        if STARTERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARK)
     heavy = {item.path for item in items if item.get_closest_marker(MARK) is not None}
     items.sort(key=lambda item: item.path not in heavy)

@@ -24,6 +24,8 @@ from tests.conftest import settings_for
 from tests.core.guard import corpus
 from tests.core.guard.plugin import build_plugin
 
+pytestmark = pytest.mark.processes
+
 SECRET = "what only a file of the host says"
 
 

@@ -15,6 +15,8 @@ from local.emulators.platforms import PLATFORMS
 from local.neo4j import EmbeddedNeo4j
 from tests.support.processes import Command, environment, finished, running
 
+pytestmark = pytest.mark.processes
+
 CALL = {
     "jsonrpc": "2.0",
     "id": 1,

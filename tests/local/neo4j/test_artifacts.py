@@ -134,6 +134,7 @@ def test_what_a_killed_download_left_is_cleared_away(cache: Path) -> None:
     assert_right(cache, SMALL)
 
 
+@pytest.mark.processes
 def test_two_processes_that_download_at_once_do_each_other_no_harm(tmp_path: Path) -> None:
     program = textwrap.dedent(
         """
@@ -171,6 +172,7 @@ def test_a_full_disk_is_an_error_that_says_how_much_is_needed(tmp_path: Path) ->
         ensure_jars(Console(quiet=True), tmp_path, [enormous])
 
 
+@pytest.mark.processes
 def test_a_disk_that_fills_up_during_the_download_is_the_same_error(tmp_path: Path) -> None:
     program = textwrap.dedent(
         """

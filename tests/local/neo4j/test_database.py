@@ -12,6 +12,8 @@ import pytest
 from local.neo4j import EmbeddedNeo4j
 from tests.local.neo4j.processes import command, mode, pids, query
 
+pytestmark = pytest.mark.processes
+
 
 def test_it_answers_cypher(database: EmbeddedNeo4j) -> None:
     components = query(database, "CALL dbms.components() YIELD name, versions, edition RETURN name, versions, edition")

@@ -20,6 +20,8 @@ from local.neo4j.errors import (
 )
 from tests.local.neo4j.processes import QUIET, is_gone, query
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_command_that_names_another_port_than_the_one_in_use_is_told_so(database: EmbeddedNeo4j) -> None:
     other = EmbeddedNeo4j(database.data_dir, port=database.port + 1, console=QUIET)

@@ -23,6 +23,8 @@ from local.neo4j.state import ProcessId
 from tests.local.neo4j.processes import QUIET, command, has_jvm, is_gone, is_running, pids, query, state
 from tests.support.waiting import GENEROUS_SECONDS, eventually
 
+pytestmark = pytest.mark.processes
+
 
 def test_two_commands_that_start_at_the_same_time_share_one_database(tmp_path: Path) -> None:
     with command(tmp_path) as one, command(tmp_path) as other:

