@@ -7,13 +7,14 @@ says so. Slow steps stop early enough for the caller to get the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError
 from core.graph.results import Limits
 from core.schema import statements
+from core.schema.census import SCANNED, WALKED, counted, take_census
 from core.schema.entries import (
     PatternsFound,
     PropertiesFound,
@@ -38,17 +39,14 @@ _LOOKED_AT = 40_000
 _SHARES = (1000, 500, 200, 100, 50)
 """How many members of one label or type are looked at: the first of these that stays within `_LOOKED_AT`."""
 
-_WALKED = 500_000
-"""Maximum number of relationships that one reading follows, to say exactly which labels they connect."""
-
-_SCANNED = 200_000
-"""Maximum number of nodes in a database for a full read, where only that finds the answer."""
-
 _SINGLY = 64
 """Up to so many large labels or types, each one gets a statement of its own."""
 
-_LISTED = 100
-"""Counts that one statement asks for, if the count store cannot be read whole."""
+_ASKED = 1000
+"""Counts of ends that are asked for by name where the count store cannot be read whole."""
+
+_SMALL, _FEW = 50_000, 60
+"""Nodes, relationships whose ends are not known, and labels and types, up to which one statement looks at all."""
 
 _PROBES, _PROBED, _PROBE_TIME = 40, 50_000, 2.0
 """Rare labels at the ends of large types to look for, the maximum of nodes of each, and seconds for each."""
@@ -84,11 +82,10 @@ class _Reading:
         self._notes: list[str] = []
 
     async def read(self) -> dict[str, Any]:
+        census = await take_census(self._rows)
+        labels, kinds = census.labels, census.types
         indexes = [index_entry(row) for row in await self._listed(statements.INDEXES, "indexes")]
         constraints = [constraint_entry(row) for row in await self._listed(statements.CONSTRAINTS, "constraints")]
-        visible = [row[0] for row in await self._rows(statements.LABELS)]
-        types = [row[0] for row in await self._rows(statements.TYPES)]
-        labels, kinds = await self._counts(visible, types)
         self._spare = self._deadline.remaining() * _SHARE_OF_TIME
         self._soft = self._deadline.sooner(min(self._spare, _LONGEST))
         totals = {
@@ -97,11 +94,18 @@ class _Reading:
             "labels": len(labels),
             "types": len(kinds),
         }
-        node_properties = await self._properties(statements.NODES, labels)
-        patterns = await self._patterns(kinds, labels)
-        type_properties = await self._properties(statements.RELATIONSHIPS, kinds)
+        patterns = self._patterns_of_ends(kinds, labels, census.ends)
+        unknown = {kind: count for kind, count in kinds.items() if not patterns[kind].exact}
+        small = await self._small(totals["nodes"], labels, kinds, unknown, patterns)
+        if small is None:
+            node_properties = await self._properties(statements.NODES, labels)
+            await self._find_patterns(unknown, labels, patterns, counted=census.ends is not None)
+            type_properties = await self._properties(statements.RELATIONSHIPS, kinds)
+            without_label = await self._without_label(totals["nodes"], labels)
+        else:
+            node_properties, type_properties, without_label = small
         nodes = [node_entry(label, count, node_properties) for label, count in largest_first(labels)]
-        nodes += await self._without_label(totals["nodes"], labels)
+        nodes += without_label
         relationships = [
             relationship_entry(kind, count, patterns[kind], type_properties) for kind, count in largest_first(kinds)
         ]
@@ -117,6 +121,51 @@ class _Reading:
             "notes": self._notes,
             "hurried": self._cut and self._spare < _LONGEST,
         }
+
+    async def _small(
+        self,
+        total: int,
+        labels: Mapping[str, int],
+        kinds: Mapping[str, int],
+        unknown: Mapping[str, int],
+        patterns: Mapping[str, PatternsFound],
+    ) -> tuple[PropertiesFound, PropertiesFound, list[dict[str, Any]]] | None:
+        """What a small graph's nodes and relationships look like, in one statement; None if the graph is not small."""
+        if total > _SMALL or sum(unknown.values()) > _SMALL or len(labels) + len(kinds) > _FEW:
+            return None
+        parts: dict[str, str] = {}
+        parameters: dict[str, Any] = {}
+        share = min(_share(labels), _share(kinds))
+        for name, entity, counts in (("nodes", statements.NODES, labels), ("types", statements.RELATIONSHIPS, kinds)):
+            for number, tokens in enumerate(_together(counts, share)):
+                parameter = f"{name}{number}"
+                parameters[parameter] = tokens
+                if counts[tokens[0]] <= share:
+                    part = entity.all_of(tokens, values=self._samples, parameter=parameter)
+                else:
+                    part = entity.some_of(tokens[0], values=self._samples, parameter=parameter)
+                parts[f"{name} {number}"] = part
+        if unknown:
+            parts["patterns"] = statements.patterns_of(unknown)
+        if total:
+            parts["unlabelled"] = statements.UNLABELLED
+        if not parts:
+            return PropertiesFound(), PropertiesFound(), []
+        values = {"longest": PropertiesFound.LONGEST, "most": PropertiesFound.MOST} if self._samples else {}
+        statement = statements.all_at_once(parts.items())
+        rows = await self._if_time(statement, **{"half": share // 2, **parameters, **values})
+        found = {"nodes": PropertiesFound(), "types": PropertiesFound()}
+        for name in parts:
+            of_part = [row[1:] for row in rows if row[0] == name]
+            if name == "patterns":
+                for kind, start, end, count, _ in of_part:
+                    patterns[kind].exact = True
+                    patterns[kind].add(start, end, count)
+            elif name != "unlabelled":
+                found[name.partition(" ")[0]].add(of_part)
+        unlabelled = next((row[4] for row in rows if row[0] == "unlabelled"), 0)
+        without_label = await self._entry_without_label(unlabelled) if unlabelled else []
+        return found["nodes"], found["types"], without_label
 
     async def _rows(self, statement: str, deadline: Deadline | None = None, **parameters: Any) -> list[list[Any]]:
         result = await self._graph.read(statement, parameters, limits=_EVERYTHING, deadline=deadline or self._deadline)
@@ -142,56 +191,14 @@ class _Reading:
             self._notes.append(f"The database user may not list {what}.")
             return []
 
-    async def _counts(self, labels: list[str], types: list[str]) -> tuple[dict[Any, int], dict[Any, int]]:
-        """How many nodes and relationships each of ``labels`` and ``types`` has, zeros left out; None: all there are.
-
-        A name stays known to the database after the last thing with that name is gone: count 0 is not worth reporting.
-        """
-        try:
-            ((nodes, kinds),) = await self._rows(statements.COUNTS)
-            found = dict(nodes), dict(kinds)
-        except StatementError:
-            found = await self._counts_without_statistics(labels, types)
-        # A name in the count store that this user may not see is in neither list.
-        return tuple(  # type: ignore[return-value]
-            {name: count for name in (None, *visible) if (count := counts.get(name, 0))}
-            for counts, visible in zip(found, (labels, types), strict=True)
-        )
-
-    async def _counts_without_statistics(
-        self, labels: list[str], types: list[str]
-    ) -> tuple[dict[Any, int], dict[Any, int]]:
-        """The same for a user who may not read the statistics: a small graph is read whole, a large one name by name.
-
-        Planning thousands of counts takes seconds, however quick each one is.
-        """
-        nodes, relationships = (await self._rows(statements.listed_counts(("()", "()-->()"))))[0][0]
-        if nodes <= _SCANNED and relationships <= _WALKED:
-            found = dict(await self._rows(statements.LABELS_READ)), dict(await self._rows(statements.TYPES_READ))
-        else:
-            found = (
-                await self._counted({label: f"(:{statements.quote(label)})" for label in labels}),
-                await self._counted({kind: f"()-[:{statements.quote(kind)}]->()" for kind in types}),
-            )
-        return {None: nodes} | found[0], {None: relationships} | found[1]
-
-    async def _counted(self, patterns: Mapping[Any, str]) -> dict[Any, int]:
-        counts: list[int] = []
-        texts = list(patterns.values())
-        for start in range(0, len(texts), _LISTED):
-            counts += (await self._rows(statements.listed_counts(texts[start : start + _LISTED])))[0][0]
-        return dict(zip(patterns, counts, strict=True))
-
     async def _properties(self, entity: statements.Entity, counts: Mapping[str, int]) -> PropertiesFound:
         found = PropertiesFound()
-        share = next(
-            (size for size in _SHARES if sum(min(size, count) for count in counts.values()) <= _LOOKED_AT), _SHARES[-1]
-        )
+        share = _share(counts)
         small = {token: count for token, count in counts.items() if count <= share}
         many = len(counts) - len(small) > _SINGLY
         dynamic = many and await self._finds_dynamic_tokens()
         if many and not dynamic:
-            small = as_many_as(counts, _SCANNED)
+            small = as_many_as(counts, SCANNED)
         for tokens in portions(small):
             found.add(await self._looked_at(entity.all_of(tokens, values=self._samples), tokens, share))
         large = [token for token in counts if token not in small]
@@ -214,34 +221,52 @@ class _Reading:
 
     async def _without_label(self, total: int, labels: Mapping[str, int]) -> list[dict[str, Any]]:
         """The entry of the nodes that have no label, if there are any and the database is small enough to look."""
-        if total > _SCANNED:
+        if total > SCANNED:
             if (at_least := total - sum(labels.values())) > 0:
                 self._notes.append(f"At least {at_least} nodes have no label.")
             return []
         counted = await self._if_time(statements.UNLABELLED)
-        if not counted or not counted[0][0]:
-            return []
+        return await self._entry_without_label(counted[0][0]) if counted and counted[0][0] else []
+
+    async def _entry_without_label(self, count: int) -> list[dict[str, Any]]:
         found = PropertiesFound()
         statement = statements.NODES.some_without(values=self._samples)
         found.add(await self._looked_at(statement, [None], _SHARES[0]))
-        return [node_entry(None, counted[0][0], found)]
+        return [node_entry(None, count, found)]
 
-    async def _patterns(self, kinds: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, PatternsFound]:
-        """Which labels each type connects: exactly if that is cheap to find out, else only what is certain."""
+    def _patterns_of_ends(
+        self, kinds: Mapping[str, int], labels: Mapping[str, int], ends: list[list[Any]] | None
+    ) -> dict[str, PatternsFound]:
+        """What the counts of the ``ends`` alone tell of each type: often the one pattern that it has."""
         found = {kind: PatternsFound() for kind in kinds}
-        walked = as_many_as(kinds, _WALKED)
-        for some in portions(walked, members=_WALKED // 4):
+        for kind, start, end, count in ends or ():
+            if kind in found and (start or end) in labels and (start is None or end is None):
+                found[kind].count_end(start, end, count)
+        for kind, count in kinds.items():
+            found[kind].conclude(count)
+        return found
+
+    async def _find_patterns(
+        self,
+        unknown: Mapping[str, int],
+        labels: Mapping[str, int],
+        found: Mapping[str, PatternsFound],
+        *,
+        counted: bool,
+    ) -> None:
+        """Which labels each of the ``unknown`` types connects: exactly, where that is cheap, else what is certain."""
+        walked = as_many_as(unknown, WALKED)
+        for some in portions(walked, members=WALKED // 4):
             rows = await self._if_time(statements.patterns_of(some))
             for kind, start, end, count in rows:
                 found[kind].exact = True
                 found[kind].add(start, end, count)
-        large = [kind for kind in kinds if kind not in walked]
-        if large:
+        large = [kind for kind in unknown if kind not in walked]
+        if large and not counted:
             await self._count_ends(large, labels, found)
         for kind in large:
-            if not found[kind].conclude(kinds[kind]):
+            if not found[kind].conclude(unknown[kind]):
                 await self._sample_patterns(kind, found[kind], labels)
-        return found
 
     async def _sample_patterns(self, kind: str, found: PatternsFound, labels: Mapping[str, int]) -> None:
         """Look at the first and last of type ``kind``, then for rare labels at its ends that these did not show."""
@@ -267,12 +292,27 @@ class _Reading:
                 for label in labels
                 for start, end in ((label, None), (None, label))
             }
-            if len(asked) > 10 * _LISTED:
+            if len(asked) > _ASKED:
                 return
-            rows = [[*key, count] for key, count in (await self._counted(asked)).items() if count]
+            rows = [[*key, count] for key, count in (await counted(self._rows, asked)).items() if count]
         for kind, start, end, count in rows:
             if (start or end) in labels:
                 found[kind].count_end(start, end, count)
+
+
+def _share(counts: Mapping[str, int]) -> int:
+    """How many members of each of ``counts`` are looked at."""
+    return next(
+        (size for size in _SHARES if sum(min(size, count) for count in counts.values()) <= _LOOKED_AT), _SHARES[-1]
+    )
+
+
+def _together(counts: Mapping[str, int], share: int) -> Iterator[list[str]]:
+    """The names of ``counts`` as one statement looks at them: small ones in portions, each large one alone."""
+    yield from portions({name: count for name, count in counts.items() if count <= share})
+    for name, count in counts.items():
+        if count > share:
+            yield [name]
 
 
 def _end(label: str | None) -> str:

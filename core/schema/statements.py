@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 __all__ = [
+    "CENSUS",
     "CONSTRAINTS",
-    "COUNTS",
     "COUNTS_BY_END",
     "INDEXES",
     "LABELS",
@@ -25,6 +25,7 @@ __all__ = [
     "UNLABELLED",
     "VERSIONS",
     "Entity",
+    "all_at_once",
     "any_of",
     "listed_counts",
     "patterns_of",
@@ -37,12 +38,18 @@ TYPES = "CYPHER 5 CALL db.relationshipTypes() YIELD relationshipType AS type RET
 VERSIONS = "CYPHER 5 CALL dbms.components() YIELD name, versions WITH name, versions WHERE name = 'Neo4j Kernel' "
 VERSIONS += "RETURN versions[0] AS version"
 
-COUNTS = """CYPHER 5
+CENSUS = """CYPHER 5
+CALL () { CALL db.labels() YIELD label RETURN collect(label) AS labels }
+CALL () { CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types }
 CALL db.stats.retrieve('GRAPH COUNTS') YIELD data
-RETURN [n IN data.nodes | [n.label, n.count]] AS nodes,
-  [r IN data.relationships WHERE r.startLabel IS NULL AND r.endLabel IS NULL | [r.relationshipType, r.count]] AS types
+RETURN labels, types, [n IN data.nodes | [n.label, n.count]] AS nodes,
+  [r IN data.relationships
+   WHERE size(data.relationships) <= $most OR (r.startLabel IS NULL AND r.endLabel IS NULL)
+   | [r.relationshipType, r.startLabel, r.endLabel, r.count]] AS relationships,
+  size(data.relationships) <= $most AS whole
 """
-"""The whole count store in one answer. Enterprise keeps this procedure for administrators.
+"""All names and all of the count store in one answer; without counts by label of the ends where they are more than
+``$most``. Enterprise keeps this procedure for administrators.
 
 Source: https://neo4j.com/docs/operations-manual/current/procedures/#procedure_db_stats_retrieve
 """
@@ -75,6 +82,7 @@ _PROPERTIES = """
 UNWIND [null] + keys(n) AS key
 RETURN token, key, collect(DISTINCT valueType(n[key])) AS types, count(*) AS present, {values} AS values
 """
+_COLUMNS = "token, key, types, present, values"
 _VALUES: Mapping[bool, str] = MappingProxyType(
     {
         False: "null",
@@ -91,14 +99,14 @@ class Entity:
     pattern: str
     tokens: str
 
-    def all_of(self, tokens: Iterable[str], *, values: bool) -> str:
+    def all_of(self, tokens: Iterable[str], *, values: bool, parameter: str = "tokens") -> str:
         """Properties of everything that has one of ``tokens`` (again as ``$tokens``)."""
         return (
             f"CYPHER 5 MATCH {self.pattern.format(any_of(tokens))} UNWIND {self.tokens} AS token "
-            f"WITH n, token WHERE token IN $tokens {_PROPERTIES.format(values=_VALUES[values])}"
+            f"WITH n, token WHERE token IN ${parameter} {_PROPERTIES.format(values=_VALUES[values])}"
         )
 
-    def some_of(self, token: str, *, values: bool) -> str:
+    def some_of(self, token: str, *, values: bool, parameter: str = "tokens") -> str:
         """Properties of the first and the last ``$half`` in the store that have ``token`` (again as ``$tokens[0]``).
 
         Both come from the token index in its order, unsorted: two short looks, however many there are.
@@ -106,7 +114,7 @@ class Entity:
         match = f"MATCH {self.pattern.format(quote(token))} WITH n"
         return (
             f"CYPHER 5 CALL () {{ {match} LIMIT $half RETURN n UNION {match} ORDER BY n DESC LIMIT $half RETURN n }} "
-            f"WITH n, $tokens[0] AS token {_PROPERTIES.format(values=_VALUES[values])}"
+            f"WITH n, ${parameter}[0] AS token {_PROPERTIES.format(values=_VALUES[values])}"
         )
 
     def some_of_each(self, *, values: bool) -> str:
@@ -156,6 +164,20 @@ def patterns_of(types: Iterable[str]) -> str:
     return (
         f"CYPHER 5 MATCH (a)-[r:{any_of(types)}]->(b) "
         "RETURN type(r) AS type, labels(a) AS start, labels(b) AS end, count(*) AS count"
+    )
+
+
+def all_at_once(parts: Iterable[tuple[str, str]]) -> str:
+    """One statement for several: rows of what was asked, then the columns of that statement, five in all.
+
+    ``parts`` are names and statements of `Entity`, `patterns_of` or `UNLABELLED`.
+    """
+    columns = {"patterns": "type AS token, start AS key, end AS types, count AS present, null AS values"}
+    columns["unlabelled"] = "null AS token, null AS key, null AS types, count AS present, null AS values"
+    return "CYPHER 5 " + " UNION ALL ".join(
+        f"CALL () {{ {statement.removeprefix('CYPHER 5 ')} }} "
+        f"RETURN '{name}' AS asked, {columns.get(name.partition(' ')[0], _COLUMNS)}"
+        for name, statement in parts
     )
 
 
