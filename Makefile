@@ -117,12 +117,14 @@ bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other 
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.policy
 	$(BIN)/python -m bench.cold_start
+	$(BIN)/python -m bench.payload
 
 bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
 	$(BIN)/python -m bench.read_latency --calls 5
 	$(BIN)/python -m bench.memory --rows 100000
 	$(BIN)/python -m bench.policy
 	$(BIN)/python -m bench.cold_start --starts 1 --calls 5
+	$(BIN)/python -m bench.payload
 
 # What runs in Lambda: wheels for its processor and its Python, whatever machine collects them. With byte code in the
 # package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes.

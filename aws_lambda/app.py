@@ -18,6 +18,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from mangum import Mangum
 
 from aws_lambda.identity import IAM_CLAIM, iam_caller
+from aws_lambda.payload import can_send
 from aws_lambda.secrets import SecretsManager
 from aws_lambda.settings import AwsSettings
 from core.application import Application, Authenticate
@@ -40,12 +41,6 @@ __all__ = [
 
 MARGIN = 1.0
 """Seconds before Lambda ends the call by which the answer must be ready."""
-
-LARGEST_RESPONSE = 6_000_000
-"""Bytes; Lambda accepts 6 MB, and answers 502 if it is more.
-
-Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
-"""
 
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
 _FAILURES = frozenset({"unavailable", "failed"})
@@ -84,7 +79,14 @@ def application_of(settings: AwsSettings, secrets: SecretsManager) -> Applicatio
     door: Authenticate = iam_caller
     if settings.caller_auth == "jwt":
         door = token_door(settings, stored_api_keys(settings, secrets, platform="aws")).authenticate
-    return Application(settings, door, grant_for=configured_grants(settings), secrets=secrets, audit=write_down)
+    return Application(
+        settings,
+        door,
+        grant_for=configured_grants(settings),
+        secrets=secrets,
+        audit=write_down,
+        can_send=can_send,
+    )
 
 
 def write_down(line: dict[str, Any]) -> None:
@@ -113,8 +115,6 @@ def _serve(event: Any, context: Any) -> dict[str, Any]:
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return _plain(403, "Call this function through its URL.")
     response: dict[str, Any] = _http(event, context)
-    if len(response.get("body") or "") > LARGEST_RESPONSE:
-        return _plain(500, "The answer is larger than Lambda can send. Ask for less, or set NEO4J_M2M_MAX_BYTES lower.")
     return response
 
 

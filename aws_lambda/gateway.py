@@ -9,13 +9,13 @@ Source: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/gateway-ad
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mcp_types import CallToolRequestParams
 
 from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings, traced
-from core.application import NOT_ADMITTED
+from aws_lambda.payload import LARGEST_PAYLOAD, payload_size
+from core.application import NOT_ADMITTED, TOO_LARGE
 from core.deadline import Deadline
 from core.errors import SettingsError
 from core.identity.principal import Principal
@@ -71,7 +71,12 @@ async def _answer(event: Any, context: Any) -> dict[str, Any]:
         result = await run_tool(tool, call, CallToolRequestParams(name=name, arguments=event))
         text = "\n".join(part.text for part in result.content if part.type == "text")
         answer = _failed(text) if result.is_error else dict(result.structured_content or {})
-        record.sent(len(json.dumps(answer)))
+        size = payload_size(answer)
+        if size > LARGEST_PAYLOAD:
+            record.answered("too_large")
+            answer = _failed(TOO_LARGE)
+            size = payload_size(answer)
+        record.sent(size)
         return answer
 
 

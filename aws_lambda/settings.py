@@ -6,15 +6,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from aws_lambda.payload import LARGEST_ANSWER
 from core.settings import Settings
 
 __all__ = ["AwsSettings"]
-
-_LARGEST_ANSWER = 1_250_000
-"""Bytes of rows that fit into Lambda's 6 MB of response: they are in it twice, once escaped, inside a JSON text.
-
-Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html .
-"""
 
 
 class AwsSettings(Settings):
@@ -34,8 +29,10 @@ class AwsSettings(Settings):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.max_bytes > _LARGEST_ANSWER:
-            raise ValueError(f"NEO4J_M2M_MAX_BYTES: must be at most {_LARGEST_ANSWER}: Lambda's answers hold 6 MB")
+        if self.max_bytes > LARGEST_ANSWER:
+            raise ValueError(
+                f"NEO4J_M2M_MAX_BYTES: must be {LARGEST_ANSWER} or less, because Lambda sends 6 MB of its own encoding"
+            )
         if self.caller_auth == "jwt" and self.issuers is None and self.keys_secret is None:
             raise ValueError(
                 "NEO4J_M2M_CALLER_AUTH is jwt, but no caller can enter: set NEO4J_M2M_ISSUERS or NEO4J_M2M_KEYS_SECRET"

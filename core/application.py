@@ -33,7 +33,7 @@ from core.http import (
     plain,
 )
 from core.identity.principal import Principal
-from core.jsonrpc import Exchange, answer_post
+from core.jsonrpc import Exchange, answer_post, instead_of
 from core.server import build_server
 from core.tools import ALL_TOOLS, ToolDeclaration
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from core.origin import Origin
     from core.settings import Settings
 
-__all__ = ["NOT_ADMITTED", "Application", "Authenticate", "SubjectToken"]
+__all__ = ["NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend", "SubjectToken"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,15 @@ Authenticate = Callable[[Request], Awaitable[Principal | Response]]
 SubjectToken = Callable[[Request], "SecretStr | None"]
 """Finds the token of the user on whose behalf a request is made; called once the request's proof was accepted."""
 
+CanSend = Callable[[Response], bool]
+"""Whether the platform can send a response of this size."""
 
 NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can change that."
+
+TOO_LARGE = (
+    "The call was made, but its answer is larger than this platform can send, so it was left out. What a statement "
+    "wrote stays written. Ask for less: fewer rows, fewer or shorter columns, or single properties instead of whole nodes."
+)
 
 
 class Application:
@@ -66,6 +73,9 @@ class Application:
 
     ``allowed_hosts`` names the hosts that a request may be addressed to, for a listener that a browser on the same
     machine can reach (DNS rebinding). None means no check, for doors that a platform guards.
+
+    ``can_send`` says whether the platform can send a response. In place of one that it cannot, the agent gets a
+    sentence. None is for platforms that send any size.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class Application:
         subject_token: SubjectToken = bearer_token,
         audit: Sink = log_line,
         allowed_hosts: frozenset[str] | None = None,
+        can_send: CanSend | None = None,
     ) -> None:
         self.settings = settings
         self.tools = {tool.name: tool for tool in tools}
@@ -92,6 +103,7 @@ class Application:
         self.grant_for = grant_for
         self._subject_token = subject_token
         self._allowed_hosts = allowed_hosts
+        self._can_send = can_send
         self._health = Health(self._scopes)
 
     async def handle(self, request: Request) -> Response:
@@ -139,7 +151,11 @@ class Application:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
         token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
         call = self.open_call(principal, grant, request.request_id, record, request.deadline, token)
-        return _response(await answer_post(self.server, request.headers, body, call))
+        response = _response(await answer_post(self.server, request.headers, body, call))
+        if self._can_send is None or self._can_send(response):
+            return response
+        record.answered("too_large")
+        return _response(instead_of(response.body, TOO_LARGE))
 
     def admit(self, principal: Principal, record: AuditRecord) -> Grant | None:
         """What the authenticated ``principal`` may do; None if no rule admits them. ``record`` notes which."""

@@ -51,11 +51,14 @@ from pydantic import ValidationError
 from core.call import Call
 from core.strict_json import NotJson, strict_json
 
-__all__ = ["Exchange", "answer_post"]
+__all__ = ["Exchange", "answer_post", "instead_of"]
 
 logger = logging.getLogger(__name__)
 
 Headers = tuple[tuple[str, str], ...]
+
+_LONGEST_ID = 1_000
+"""Characters of a request's id that are repeated in an answer that has to be short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,23 @@ def _result(status: int, request_id: RequestId, outcome: dict[str, Any] | ErrorD
     if isinstance(outcome, ErrorData):
         return _error(status, request_id, outcome)
     return Exchange(status, _encode({"jsonrpc": "2.0", "id": request_id, "result": outcome}))
+
+
+def instead_of(body: bytes, reason: str) -> Exchange:
+    """The answer to send in place of ``body``, a whole JSON-RPC answer that is too large to send.
+
+    A tool's result becomes an ``isError`` result with ``reason``; anything else becomes an error of the protocol. The
+    id stays, unless it is what makes the answer large.
+    """
+    message = json.loads(body)
+    result = message.get("result")
+    kept = message.get("id")
+    request_id = kept if len(str(kept)) <= _LONGEST_ID else None
+    if request_id is None or not isinstance(result, dict) or "content" not in result:
+        return _error(200, request_id, ErrorData(code=INTERNAL_ERROR, message=reason))
+    short = {**result, "content": [{"type": "text", "text": reason}], "isError": True}
+    short.pop("structuredContent", None)
+    return Exchange(200, _encode({"jsonrpc": "2.0", "id": request_id, "result": short}))
 
 
 def _error(status: int, request_id: RequestId | None, error: ErrorData) -> Exchange:

@@ -96,7 +96,7 @@ def test_a_call_that_takes_too_long_ends_with_its_environment(url: str) -> None:
     assert get(url).json()["pid"] != before
 
 
-@pytest.mark.parametrize("query", ["raise=1", "exit=1", "nonsense=1", "bytes=6291457"])
+@pytest.mark.parametrize("query", ["raise=1", "exit=1", "nonsense=1", "bytes=6291557"])
 def test_a_function_that_fails_answers_502_and_serves_on(url: str, query: str) -> None:
     assert get(f"{url}/?{query}").status_code == 502
     assert get(url).status_code == 200
