@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,6 @@ def test_the_url_is_that_of_the_published_version_which_starts_from_a_snapshot()
     assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert function["TracingConfig"] == {"Mode": "Active"}
     assert function["MemorySize"] >= 1024
-    assert function["ReservedConcurrentExecutions"] == 20
 
 
 def test_the_log_is_json_is_kept_for_a_time_and_stays_when_the_stack_goes() -> None:
@@ -247,14 +247,90 @@ def test_the_gateways_function_has_one_principal_and_no_url() -> None:
     assert "GatewayFunction" not in Decided(**IAM).resources
 
 
-def test_alarms_watch_for_calls_past_the_url_and_tell_where_they_are_told_to() -> None:
+@pytest.mark.parametrize("given", [IAM, JWT, EVERYTHING])
+def test_a_new_account_can_deploy_as_nothing_is_reserved_unasked(given: dict[str, Any]) -> None:
+    """AWS refuses any reservation that leaves less than 10 (or 100) unreserved, and a new account has 10."""
+    functions = Decided(**given).typed("AWS::Lambda::Function")
+    assert len(functions) == (2 if given is EVERYTHING else 1)
+    for function in functions.values():
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_a_larger_account_reserves_for_each_function_what_it_is_told_and_no_more() -> None:
+    def reserved(**given: int) -> dict[str, Any]:
+        functions = Decided(**EVERYTHING, **given).typed("AWS::Lambda::Function")
+        return {name: one.get("ReservedConcurrentExecutions") for name, one in functions.items()}
+
+    assert reserved(MaxConcurrency=20) == {"Function": 20, "GatewayFunction": None}
+    assert reserved(GatewayMaxConcurrency=5) == {"Function": None, "GatewayFunction": 5}
+    assert reserved(MaxConcurrency=20, GatewayMaxConcurrency=5) == {"Function": 20, "GatewayFunction": 5}
+
+
+def test_calls_at_once_that_need_more_connections_than_the_budget_raise_an_alarm() -> None:
+    def alarm(**given: Any) -> tuple[str, list[Any]]:
+        connections, *functions = Decided(**given).typed("AWS::CloudWatch::Alarm")["ManyConnections"]["Metrics"]
+        assert {one["MetricStat"]["Metric"]["MetricName"] for one in functions} == {"ConcurrentExecutions"}
+        expression = connections["Expression"]["Fn::Sub"]
+        return expression, [one["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"] for one in functions]
+
+    assert alarm(**IAM) == ("FILL(url, 0) * ${PoolSize}", ["Function"])
+    both = ("(FILL(url, 0) + FILL(target, 0)) * ${PoolSize}", ["Function", "GatewayFunction"])
+    assert alarm(**EVERYTHING) == both
+    threshold = Decided(**IAM, ConnectionBudget=40).typed("AWS::CloudWatch::Alarm")["ManyConnections"]["Threshold"]
+    assert threshold == 40
+
+
+def watched(template: Decided, function: str) -> dict[str, tuple[Any, ...]]:
+    """What the alarms on ``function`` watch, by the metric's name."""
+    found = {}
+    for alarm in template.typed("AWS::CloudWatch::Alarm").values():
+        values = [one["Value"] for one in alarm.get("Dimensions", ())]
+        if {"Ref": function} in values:
+            keys = ("Namespace", "Statistic", "Period", "EvaluationPeriods", "Threshold", "TreatMissingData")
+            found[alarm["MetricName"]] = tuple(alarm[key] for key in keys)
+    return found
+
+
+def test_both_functions_are_watched_in_the_same_way() -> None:
+    template = Decided(**EVERYTHING)
+    assert set(watched(template, "Function")) == {"Errors", "Throttles", "Failures", "Refusals"}
+    assert watched(template, "Function") == watched(template, "GatewayFunction")
+    assert watched(Decided(**IAM), "GatewayFunction") == {}
+    past = template.typed("AWS::CloudWatch::Alarm")["InvokedPastUrl"]
+    assert "invocations" in past["Metrics"][0]["Expression"]
+
+
+def test_alarms_tell_where_they_are_told_to_and_only_show_without() -> None:
     alarms = Decided(**EVERYTHING).typed("AWS::CloudWatch::Alarm")
-    assert "invocations" in alarms["InvokedPastUrl"]["Metrics"][0]["Expression"]
-    assert {one["MetricName"] for one in alarms.values() if "MetricName" in one} == {
-        *("Errors", "Throttles", "Failures", "Refusals")
-    }
     assert all(one["AlarmActions"] == [EVERYTHING["AlarmTopicArn"]] for one in alarms.values())
     assert all("AlarmActions" not in one for one in Decided(**IAM).typed("AWS::CloudWatch::Alarm").values())
+
+
+TO_DO = ("Read ", "Raise ", "raise ", "Search ", "Ask ", "Look ", "Reserve ")
+
+
+def test_every_alarm_says_what_to_do() -> None:
+    for name, alarm in Decided(**EVERYTHING).typed("AWS::CloudWatch::Alarm").items():
+        said = alarm["AlarmDescription"]
+        text = said["Fn::Sub"] if isinstance(said, dict) else said
+        assert any(word in text for word in TO_DO), name
+        assert len(text) <= 1024, "CloudWatch takes no longer description"
+        for word in re.findall(r"[A-Z][a-z]+[A-Z][A-Za-z]+", text):
+            known = word in TEMPLATE["Parameters"] or word in ("InvokeFunction", "InvokedViaFunctionUrl", "CloudTrail")
+            assert known, f"{name} names {word}, which is not a parameter"
+
+
+@pytest.mark.parametrize(("name", "function"), [("Dashboard", "Function"), ("GatewayDashboard", "GatewayFunction")])
+def test_each_function_has_a_dashboard_of_what_it_counts(name: str, function: str) -> None:
+    text, values = Decided(**EVERYTHING).typed("AWS::CloudWatch::Dashboard")[name]["DashboardBody"]["Fn::Sub"]
+    assert values == {"F": {"Ref": function}}
+    widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
+    metrics = [metric for one in widgets if one["type"] == "metric" for metric in one["properties"]["metrics"]]
+    own = {metric[1] for metric in metrics if metric[0] == "Neo4jM2M"}
+    assert own == {"Calls", "Refusals", "Failures", "CredentialRefreshes"}
+    assert all(metric[2:6] == ["service", "neo4j-m2m", "function_name", "x"] for metric in metrics if metric[1] in own)
+    assert {metric[1] for metric in metrics} - own == {"Duration", "Errors", "Throttles", "ConcurrentExecutions"}
+    assert set(Decided(**IAM).typed("AWS::CloudWatch::Dashboard")) == {"Dashboard"}
 
 
 def test_the_output_for_a_gateway_is_what_its_api_takes() -> None:
@@ -301,3 +377,15 @@ def test_a_gateway_may_call_through_the_url_only_and_signs_for_lambda() -> None:
     (provider,) = resources["Target"]["Properties"]["CredentialProviderConfigurations"]
     assert provider["CredentialProviderType"] == "GATEWAY_IAM_ROLE"
     assert provider["CredentialProvider"]["IamCredentialProvider"]["Service"] == "lambda"
+    assert resources["Target"]["Properties"]["TargetConfiguration"]["Mcp"]["McpServer"]["ListingMode"] == {
+        "Ref": "ListingMode"
+    }
+
+
+def test_the_gateway_has_a_policy_for_agents_that_allows_to_invoke_it_and_nothing_else() -> None:
+    template = parsed("infra/aws/gateway.yaml")
+    (statement,) = template["Resources"]["MayInvokeGateway"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "bedrock-agentcore:InvokeGateway"
+    assert statement["Resource"] == {"Fn::GetAtt": ["Gateway", "GatewayArn"]}
+    assert template["Outputs"]["AgentPolicyArn"]["Value"] == {"Ref": "MayInvokeGateway"}
+    assert template["Outputs"]["GatewayArn"]["Value"] == {"Fn::GetAtt": ["Gateway", "GatewayArn"]}
