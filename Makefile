@@ -127,22 +127,26 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 	$(BIN)/python -m bench.payload
 
 # What runs in Lambda: wheels for its processor and its Python, whatever machine collects them. With byte code in the
-# package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes.
+# package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes. Other
+# packages go in as byte code alone, if there is a Python 3.13 to compile with, and botocore with the models of the
+# services that the function uses only: that is half of the package.
 LAMBDA_MACHINE := aarch64
 LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
 	$(foreach glibc,_2_28 _2_17 2014,--platform manylinux$(glibc)_$(LAMBDA_MACHINE))
+LAMBDA_SERVICES := secretsmanager sts
+LAMBDA_COMPILE = $(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task
 
 .PHONY: build-Function build-GatewayFunction
 build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS_DIR
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --target "$(ARTIFACTS_DIR)" --require-hashes --no-deps \
 		--no-compile $(LAMBDA_WHEELS) -r requirements/aws.txt
-	rm -rf "$(ARTIFACTS_DIR)/bin"
+	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/boto3/data" "$(ARTIFACTS_DIR)/boto3/examples"
+	find "$(ARTIFACTS_DIR)/botocore/data" -mindepth 1 -maxdepth 1 -type d $(LAMBDA_SERVICES:%=! -name %) -exec rm -rf {} +
+	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) -b "$(ARTIFACTS_DIR)" && find "$(ARTIFACTS_DIR)" -name '*.py' -delete; \
+	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
 	cp -R core aws_lambda $(wildcard policy.toml issuers.toml) "$(ARTIFACTS_DIR)"
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -type d -prune -exec rm -rf {} +
-	@if [ -n "$(PYTHON313)" ]; then \
-		$(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task \
-			"$(ARTIFACTS_DIR)"; \
-	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
+	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) "$(ARTIFACTS_DIR)/core" "$(ARTIFACTS_DIR)/aws_lambda"; fi
 
 databricks-app:  ## create the folder that is uploaded as the Databricks App
 	$(PYTHON) -m databricks_app.snapshot infra/databricks/source

@@ -1,9 +1,11 @@
 """What a cold start of the Lambda function costs: ``python -m bench.cold_start [--starts N] [--calls N]``.
 
-Prints, for the function shipped with byte code and for the same without, the time from the start of the process to the
-answer of its first call, the part of it that is the import, and the median and 95th percentile of a warm call. The two
-take turns, in processes of their own, with packages and code copied to a directory of their own: so other load on the
-machine affects both. The process runs on this machine, not in Lambda: compare the two with each other, not with Lambda.
+Prints, for three ways to ship the function, the size on disk, the time from the start of the process to the answer of
+its first call, the part of it that is the import, and the median and 95th percentile of a warm call: as it is shipped
+(other packages as byte code alone, botocore with the models of two services), with source and byte code of everything,
+and with source only. The three take turns, in processes of their own, with packages and code copied to a directory of
+their own: so other load on the machine affects all. The process runs on this machine, not in Lambda: compare the three
+with each other, not with Lambda.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ from local.settings import LocalSettings
 
 ROOT = Path(__file__).parent.parent
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"
+
+OWN = ("core", "aws_lambda")
+SERVICES = ("secretsmanager", "sts")
 
 FUNCTION = """
 import json, sys, time
@@ -115,9 +120,33 @@ def copied(directory: Path) -> int:
                 target = directory / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.locate(), target)
-    for package in ("core", "aws_lambda"):
+    for package in OWN:
         shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
     return sum(1 for _ in directory.rglob("*.py"))
+
+
+def compiled(directory: Path, *, beside: bool = False) -> None:
+    """Compile what is in ``directory``, into the place of caches or ``beside`` the source."""
+    mode = PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(directory, quiet=2, workers=0, invalidation_mode=mode, legacy=beside)
+
+
+def pruned(directory: Path) -> None:
+    """Make of ``directory`` what `sam build` ships: the Makefile's target build-Function does the same."""
+    for model in (directory / "botocore" / "data").iterdir():
+        if model.is_dir() and model.name not in SERVICES:
+            shutil.rmtree(model)
+    for unused in ("data", "examples"):
+        shutil.rmtree(directory / "boto3" / unused)
+    own = [directory / name for name in OWN]
+    compiled(directory, beside=True)
+    for file in directory.rglob("*.py"):
+        if not any(file.is_relative_to(one) for one in own):
+            file.unlink()
+    for one in own:
+        for file in one.rglob("*.pyc"):
+            file.unlink()
+        compiled(one)
 
 
 def start(directory: Path, environ: dict[str, str], calls: int, figures: Figures) -> None:
@@ -164,26 +193,31 @@ def _environ(store: RunningSecretsManager, settings: LocalSettings) -> dict[str,
 
 def run(database: EmbeddedNeo4j, starts: int, calls: int) -> None:
     with tempfile.TemporaryDirectory() as place, environment(database) as environ:
-        without, shipped = Path(place, "without"), Path(place, "shipped")
-        files = copied(without)
-        shutil.copytree(without, shipped)
-        compileall.compile_dir(shipped, quiet=2, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-        if not any(shipped.rglob("*.pyc")) or any(without.rglob("*.pyc")):
-            raise RuntimeError("both have the same byte code")
-        figures = {"with byte code": (shipped, Figures()), "without": (without, Figures())}
+        source, both, shipped = (Path(place, name) for name in ("source", "both", "shipped"))
+        files = copied(source)
+        shutil.copytree(source, both)
+        compiled(both)
+        shutil.copytree(source, shipped)
+        pruned(shipped)
+        if not any(both.rglob("*.pyc")) or any(source.rglob("*.pyc")):
+            raise RuntimeError("the three do not differ in their byte code")
+        ways = {"as it is shipped": shipped, "source and byte code": both, "source": source}
+        figures = {name: (directory, Figures()) for name, directory in ways.items()}
         for _ in range(starts):
             for directory, noted in figures.values():
                 start(directory, environ, calls, noted)
-        if any(without.rglob("*.pyc")):
-            raise RuntimeError("byte code was written where it must not be")
+        if any(source.rglob("*.pyc")):
+            raise RuntimeError("byte code was written where none was to be")
         print(f"Lambda function of {files} Python files, {starts} cold starts and {starts * calls} warm calls each")
-        print(f"{'':<20} {'first answer s':>15} {'of it import s':>15} {'warm median ms':>15} {'warm 95 % ms':>15}")
-        for name, (_, noted) in figures.items():
+        print(
+            f"{'':<21} {'MB':>6} {'first answer s':>15} {'of it import s':>15} {'warm median ms':>15} {'warm 95 % ms':>15}"
+        )
+        for name, (directory, noted) in figures.items():
+            megabytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6
             warm = [seconds * 1000 for seconds in noted.warm]
-            print(
-                f"{name:<20} {statistics.median(noted.answered):15.2f} {statistics.median(noted.imported):15.2f} "
-                f"{statistics.median(warm):15.2f} {statistics.quantiles(warm, n=20)[-1]:15.2f}"
-            )
+            medians = [statistics.median(times) for times in (noted.answered, noted.imported, warm)]
+            numbers = [*medians, statistics.quantiles(warm, n=20)[-1]]
+            print(f"{name:<21} {megabytes:6.1f} {' '.join(f'{number:15.2f}' for number in numbers)}")
 
 
 def main() -> None:
