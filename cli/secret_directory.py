@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +49,36 @@ class SecretDirectory:
         """
         return await asyncio.to_thread(self.read, name)
 
+    async def write(self, name: str, text: SecretStr) -> None:
+        """Give the secret in the file of that ``name`` another text, in one step; without such a file, make one.
+
+        Raises:
+            SecretError: The directory cannot be written to.
+        """
+        await asyncio.to_thread(self._write, name, text)
+
+    def _write(self, name: str, text: SecretStr) -> None:
+        try:
+            path = self._path(name) or self._directory / name
+            new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            new.touch(mode=0o600, exist_ok=False)
+            try:
+                new.write_text(text.get_secret_value(), encoding="utf-8")
+                new.replace(path)
+            finally:
+                new.unlink(missing_ok=True)
+        except PermissionError:
+            raise SecretDenied(f"This process may not write the credential {name} in {self._directory}.") from None
+        except OSError as error:
+            raise SecretUnreachable(f"{self._directory} cannot be written to: {error.strerror}.") from None
+
+    def _path(self, name: str) -> Path | None:
+        return next((path for path in sorted(self._files()) if name in (path.stem, path.name)), None)
+
     def read(self, name: str) -> Secret:
         """As `fetch`, at once."""
         try:
-            path = next((path for path in sorted(self._files()) if name in (path.stem, path.name)), None)
+            path = self._path(name)
             if path is None:
                 raise SecretNotFound(f"{self._directory} holds no file {name}: put the credential there.")
             with path.open(encoding="utf-8") as file:

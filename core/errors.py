@@ -12,6 +12,11 @@
     │   ├── SecretThrottled     the store gets too many requests
     │   ├── SecretUnreachable   the store does not answer
     │   └── SecretMalformed     the secret's content cannot be used
+    ├── RotationError           a credential was not rotated (in `core.credentials.rotation_errors`)
+    │   ├── RotationRefused     … an operator has to look at something
+    │   │   └── UserRefused     the database refuses a login (in `core.credentials.database_users`)
+    │   ├── RotationUnderWay    … another rotation of the same secret runs
+    │   └── RotationInterrupted … the database does not answer, or takes no changes
     ├── TokenUnavailable        a token for the database could not be fetched: its issuer does not answer
     │   └── TokenRefused        … or refuses this server, or its caller
     ├── StillRefused            the database refused this login a moment ago (in `core.credentials.database_auth`)

@@ -48,6 +48,7 @@ __all__ = [
     "PasswordLogin",
     "WorkloadIdentity",
     "parse_credential",
+    "with_login",
 ]
 
 
@@ -192,6 +193,22 @@ def parse_credential(text: str, *, source: str, instead: Mapping[str, str] | Non
     if problems or credential is None:
         raise CredentialError(f"The credential {source} cannot be used. {'; '.join(sorted(problems))}. {_FORMS[kind]}")
     return credential
+
+
+def with_login(text: str, login: PasswordLogin, **more: str) -> SecretStr:
+    """The credential ``text`` as JSON, with another user name and password, and with ``more`` fields besides.
+
+    ``text`` is one that `parse_credential` takes. Its ``uri`` and ``database`` get these names, if they had those of
+    the file from Aura; what else it holds is kept.
+    """
+    stripped = text.strip().removeprefix("\ufeff")
+    values = dict(_from_json(stripped, "") if stripped.startswith("{") else _from_lines(stripped))
+    for name in ("uri", "username", "password", "database"):
+        other = values.pop(f"NEO4J_{name.upper()}", None)
+        if other is not None:
+            values.setdefault(name, other)
+    values |= {"username": login.username, "password": login.password.get_secret_value(), **more}
+    return SecretStr(json.dumps(values))
 
 
 _FORMS = {
