@@ -62,20 +62,12 @@ class SecretsManager:
     async def fetch(self, name: str) -> Secret:
         """The secret ``name``; its version is Secrets Manager's own version id.
 
+        The stage is named: what answers when it is not is left to whoever stands in for Secrets Manager.
+
         Raises:
             SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
         """
-        return await asyncio.to_thread(self._fetch, name)
-
-    def _fetch(self, name: str) -> Secret:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer = self._connected().get_secret_value(SecretId=name)
-        except ClientError as error:
-            raise _explained(name, error.response) from None
-        except BotoCoreError as error:
-            raise _unreachable(name, type(error).__name__) from None
+        answer = await self.ask("get_secret_value", name, VersionStage="AWSCURRENT")
         text = answer.get("SecretString")
         if text is None:
             try:
@@ -83,6 +75,25 @@ class SecretsManager:
             except (KeyError, UnicodeDecodeError):
                 raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.") from None
         return Secret(name, SecretStr(text), answer.get("VersionId", ""))
+
+    async def ask(self, operation: str, name: str, **parameters: Any) -> dict[str, Any]:
+        """What boto3's ``operation`` answers for the secret ``name``; ``parameters`` are those besides its id.
+
+        Raises:
+            SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
+        """
+        return await asyncio.to_thread(self._ask, operation, name, parameters)
+
+    def _ask(self, operation: str, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: dict[str, Any] = getattr(self._connected(), operation)(SecretId=name, **parameters)
+        except ClientError as error:
+            raise _explained(name, error.response, operation) from None
+        except BotoCoreError as error:
+            raise _unreachable(name, type(error).__name__) from None
+        return answer
 
     def _connected(self) -> Any:
         with self._lock:
@@ -105,7 +116,7 @@ class SecretsManager:
             self._client = None
 
 
-def _explained(name: str, response: Any) -> SecretError:
+def _explained(name: str, response: Any, operation: str) -> SecretError:
     """What Secrets Manager's refusal means.
 
     Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html (errors).
@@ -121,7 +132,14 @@ def _explained(name: str, response: Any) -> SecretError:
             f"The secret {name} cannot be read ({code}): it is most likely scheduled for deletion, or its name is not "
             "valid. Restore it, or correct NEO4J_M2M_SECRET."
         )
-    if code in _DENIED or response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN:
+    denied = code in _DENIED or response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN
+    if denied and operation != "get_secret_value":
+        action = "".join(word.capitalize() for word in operation.split("_"))
+        return SecretDenied(
+            f"This role may not do {action} with the secret {name} ({code}). Allow it secretsmanager:{action} on that "
+            "secret and, if a customer's key encrypts it, kms:Decrypt and kms:GenerateDataKey on the key."
+        )
+    if denied:
         return SecretDenied(
             f"This function's role may not read the secret {name} ({code}). Allow it secretsmanager:GetSecretValue on "
             "that secret and, if a customer's key encrypts it, kms:Decrypt on the key."

@@ -68,6 +68,7 @@ def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
     """Serve Secrets Manager, IAM and STS on a free port of the loopback interface while the context lasts."""
     from moto.server import ThreadedMotoServer
 
+    _mend_moto()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -96,3 +97,37 @@ def _authenticate_after(endpoint: str, requests_made: str) -> None:
     """Set the number of requests after which moto checks who makes them."""
     headers = {"content-type": "text/plain"}
     requests.post(f"{endpoint}/moto-api/reset-auth", data=requests_made, headers=headers, timeout=5)
+
+
+def _mend_moto() -> None:
+    """Let moto refuse to take a label away from a version that was not named, and tell when each version was made.
+
+    Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html .
+    """
+    from moto.secretsmanager import models
+    from moto.secretsmanager.exceptions import InvalidParameterException
+
+    backend: Any = models.SecretsManagerBackend
+    if getattr(backend, "mended", False):
+        return
+    move, listed = backend.update_secret_version_stage, backend.list_secret_version_ids
+
+    def update_secret_version_stage(
+        self: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+    ) -> Any:
+        versions = self.secrets[secret_id].versions
+        holders = [version for version in versions if version_stage in versions[version]["version_stages"]]
+        if move_to_version_id and holders and remove_from_version_id not in holders:
+            text = f"The parameter RemoveFromVersionId must name the version that {version_stage} is attached to."
+            raise InvalidParameterException(text)
+        return move(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+
+    def list_secret_version_ids(self: Any, secret_id: str) -> str:
+        said = json.loads(listed(self, secret_id))
+        for version in said["Versions"]:
+            version["CreatedDate"] = self.secrets[secret_id].versions[version["VersionId"]]["createdate"]
+        return json.dumps(said)
+
+    backend.update_secret_version_stage = update_secret_version_stage
+    backend.list_secret_version_ids = list_secret_version_ids
+    backend.mended = True
