@@ -28,6 +28,7 @@ from core.http import (
     ClientGone,
     Request,
     Response,
+    as_asked,
     bearer_token,
     host_name,
     plain,
@@ -109,22 +110,25 @@ class Application:
     async def handle(self, request: Request) -> Response:
         """Answer ``request``. Never raises: a failure becomes a response with a status and a reason.
 
+        An MCP client gets the reason as a JSON-RPC error, a person as text.
+
         The order is fixed: the host it was addressed to, then who calls, then everything else about the request.
         """
         try:
-            return await self._handle(request)
+            response = await self._handle(request)
         except ClientGone:
             return Response(400)  # for nobody: there is no connection to send it on
         except Exception as error:  # noqa: BLE001 - the door's last word: every request gets an answer
             logger.error("request %s failed: %s", request.request_id, type(error).__name__)
-            return plain(500, "This server failed while it answered. The operator finds the cause in its log.")
+            response = plain(500, "This server failed while it answered. The operator finds the cause in its log.")
+        return as_asked(response, request.method, request.headers)
 
     async def _handle(self, request: Request) -> Response:
         refusal = self._wrong_host(request)
         if request.path == HEALTH_PATH:
             return refusal or await self._answer_health(request)
         with self.audit.record(request.request_id) as record:
-            response = refusal or await self._answer(request, record)
+            response = as_asked(refusal or await self._answer(request, record), request.method, request.headers)
             record.sent(len(response.body), response.status)
             if not record.has_outcome:
                 _refused(record, response)
@@ -252,8 +256,8 @@ def _refused(record: AuditRecord, response: Response) -> None:
     """Note the outcome of a request that reached no tool, and no protocol method that notes its own outcome."""
     if response.status < 400:
         record.answered("ok")
-    elif response.headers.get("content-type", "").startswith("text/plain"):
-        record.refused(_OUTCOMES.get(response.status, "refused"), response.body.decode(errors="replace"))
+    elif response.reason is not None:
+        record.refused(_OUTCOMES.get(response.status, "refused"), response.reason)
     else:
         record.answered("protocol_error")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.application import Application
 from core.deadline import Deadline
-from core.http import BodyLate, ClientGone, Request, Response, plain
+from core.http import BodyLate, ClientGone, Request, Response, as_asked, plain
 
 __all__ = ["AsgiApp", "PlatformRequest", "Scope"]
 
@@ -53,12 +53,14 @@ class AsgiApp:
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
         settings = self._application.settings
         body = _Body(receive, settings.body_limit, settings.timeout)
-        work = self._application.handle(_request(scope, body, self._platform(scope)))
+        request = _request(scope, body, self._platform(scope))
+        work = self._application.handle(request)
         try:
             response = await _unless_gone(work, body, receive)
         except asyncio.CancelledError:
             # The ASGI server is stopping and the time for its calls is over: answer, instead of just cutting off.
-            response = plain(503, "This server is stopping. Send the call again.")
+            stopping = plain(503, "This server is stopping. Send the call again.")
+            response = as_asked(stopping, request.method, request.headers)
         if response is not None:
             await _send(send, response)
 

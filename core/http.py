@@ -5,8 +5,9 @@ A leaf: everything else may import this module, and it imports nothing but `core
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,10 +18,12 @@ __all__ = [
     "HEALTH_PATH",
     "JSON_HEADERS",
     "MCP_PATH",
+    "REFUSED",
     "BodyLate",
     "ClientGone",
     "Request",
     "Response",
+    "as_asked",
     "bearer_token",
     "host_name",
     "plain",
@@ -30,6 +33,14 @@ MCP_PATH = "/mcp"
 HEALTH_PATH = "/health"
 
 JSON_HEADERS = {"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+REFUSED = -32010
+"""The JSON-RPC error code of a request that is refused before its message is read; the HTTP status says which way.
+
+The specification of 2026-07-28 leaves -32000 to -32019 to implementations.
+"""
+
+_INTERNAL_ERROR = -32603
 
 
 class BodyLate(Exception):
@@ -76,11 +87,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response; ``headers`` have lower-case names."""
+    """One HTTP response; ``headers`` have lower-case names. ``reason`` says in a sentence why a request is refused."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    reason: str | None = None
 
 
 def bearer_token(request: Request) -> SecretStr | None:
@@ -100,8 +112,32 @@ def host_name(authority: str) -> str:
 
 
 def plain(status: int, reason: str, allow: str | None = None) -> Response:
-    """A response that says in one sentence what is wrong; ``allow`` names the methods that are allowed."""
+    """A refusal with its ``reason``, as text; ``allow`` names the methods that are allowed. `as_asked` makes it JSON."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     if allow:
         headers["allow"] = allow
-    return Response(status, headers, f"{reason}\n".encode())
+    return Response(status, headers, f"{reason}\n".encode(), reason)
+
+
+def as_asked(response: Response, method: str, headers: Iterable[tuple[str, str]]) -> Response:
+    """``response`` in the form that whoever sent ``method`` and ``headers`` (lower case) reads.
+
+    MCP clients show their agent the message of a JSON-RPC error, whatever the HTTP status is, and hide any other body.
+    So a refusal of a POST is a JSON-RPC error with the same status and headers, unless the client asks for text; people
+    who use a browser or curl get a sentence. The error's id is null: a refused message is not read.
+    """
+    if response.reason is None or not _reads_json(method, headers):
+        return response
+    error = {
+        "code": _INTERNAL_ERROR if response.status == 500 else REFUSED,
+        "message": response.reason,
+        "data": {"status": response.status},
+    }
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}, ensure_ascii=False).encode()
+    return replace(response, headers={**response.headers, **JSON_HEADERS}, body=body)
+
+
+def _reads_json(method: str, headers: Iterable[tuple[str, str]]) -> bool:
+    accepted = ",".join(value for name, value in headers if name == "accept")
+    kinds = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+    return method == "POST" and ("application/json" in kinds or not kinds & {"text/html", "text/plain"})
