@@ -50,7 +50,7 @@ async def test_warm_calls_by_the_thousand_share_one_connection(environ: dict[str
     with Lambda(environ) as function:
 
         def calls() -> None:
-            for number in range(2000):
+            for number in range(1000):
                 assert function.rows(f"RETURN {number % 7}") == [[number % 7]]
 
         await asyncio.to_thread(calls)
@@ -67,9 +67,9 @@ async def test_each_cold_environment_opens_one_connection_and_leaves_none(
 
     with ThreadPoolExecutor(3) as pool:
         loop = asyncio.get_running_loop()
-        answers = await asyncio.gather(*(loop.run_in_executor(pool, cold, number) for number in range(24)))
-    assert answers == [[[1]]] * 24
-    assert proxy.connections == 24
+        answers = await asyncio.gather(*(loop.run_in_executor(pool, cold, number) for number in range(8)))
+    assert answers == [[[1]]] * 8
+    assert proxy.connections == 8
     assert await settled(proxy) == 0
 
 

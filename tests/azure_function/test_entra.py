@@ -17,6 +17,8 @@ from local.emulators.azure.tenant import AUDIENCE, VAULT_RESOURCE, Tenant
 from local.emulators.issuer import Client, Resource
 from tests.azure_function.apps import App, function_app
 
+pytestmark = pytest.mark.processes
+
 
 def token(running: Subscription, **changed: Any) -> str:
     """A v2 token of the agent's, with ``changed`` claims."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.canaries import WATCH, watch_the_log
@@ -18,6 +19,11 @@ _FOUND = "canaries"
 
 def pytest_configure(config: pytest.Config) -> None:
     watch_the_log()
+    # How long an example takes depends on what else the machine does.
+    hypothesis.settings.register_profile(
+        "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("suite")
 
 
 @pytest.hookimpl(trylast=True)

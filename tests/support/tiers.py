@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-STARTERS = frozenset({"sample_database", "scratch_database", "open_database", "entra"})
-"""Fixtures that start processes and are used in modules that need none besides: three databases, a function app."""
+STARTERS = frozenset({"sample_database", "scratch_database", "open_database"})
+"""Fixtures that start processes and are used in modules that need none besides: each a database."""
 
 MARK = "processes"
 _STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"})

@@ -128,7 +128,7 @@ def test_names_that_are_called(statement: str, expected: list[str]) -> None:
 )
 def test_time_is_in_proportion_to_length(piece: str) -> None:
     statement = piece * (200_000 // len(piece))
-    started = time.monotonic()
+    started = time.thread_time()  # other processes do not count
     with contextlib.suppress(NotReadOnly):
         dotted_calls(tokenize(statement))
-    assert time.monotonic() - started < 5
+    assert time.thread_time() - started < 5

@@ -121,7 +121,7 @@ def test_two_loads_at_once_killed_halfway_are_completed_without_duplicates(
 ) -> None:
     def load_and_die(_: int) -> None:
         with pytest.raises(Killed):
-            load_sample(scratch, console=KillingConsole(70_000))
+            load_sample(scratch, console=KillingConsole(25_000))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(load_and_die, range(2)))
