@@ -210,7 +210,8 @@ def run(database: EmbeddedNeo4j, starts: int, calls: int) -> None:
             raise RuntimeError("byte code was written where none was to be")
         print(f"Lambda function of {files} Python files, {starts} cold starts and {starts * calls} warm calls each")
         print(
-            f"{'':<21} {'MB':>6} {'first answer s':>15} {'of it import s':>15} {'warm median ms':>15} {'warm 95 % ms':>15}"
+            f"{'':<21} {'MB':>6} {'first answer s':>15} {'of it import s':>15} "
+            f"{'warm median ms':>15} {'warm 95 % ms':>15}"
         )
         for name, (directory, noted) in figures.items():
             megabytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6

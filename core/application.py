@@ -61,7 +61,7 @@ NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can cha
 
 TOO_LARGE = (
     "The call was made, but its answer is larger than this platform can send, so it was left out. What a statement "
-    "wrote stays written. Ask for less: fewer rows, fewer or shorter columns, or single properties instead of whole nodes."
+    "wrote stays written. Ask for less: fewer rows, fewer or shorter columns, single properties instead of whole nodes."
 )
 
 

@@ -112,7 +112,7 @@ def host_name(authority: str) -> str:
 
 
 def plain(status: int, reason: str, allow: str | None = None) -> Response:
-    """A refusal with its ``reason``, as text; ``allow`` names the methods that are allowed. `as_asked` makes it JSON."""
+    """A refusal with its ``reason``, as text; ``allow`` names the allowed methods. `as_asked` makes it JSON."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     if allow:
         headers["allow"] = allow
