@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ _HEALTH_TIMEOUT = 3.0
 
 _EXPLAIN = "EXPLAIN\n"
 """On a line of its own: what the database quotes of a statement is then a line of the caller's own text."""
+
+_MAY_LEAD_ELSEWHERE = re.compile(r"use|show|\\|database|user|role|privilege", re.IGNORECASE)
+"""What a statement holds, perhaps as an escape, if it is planned in another database than its session's."""
 
 _FIRST_PAUSE = 0.1
 """Seconds to wait before a read is retried after a transient error; doubled for each further try."""
@@ -207,13 +211,15 @@ class Database:
 
         Raises: as `read`.
         """
-        if self._own_database is None:
-            trivial = await self._retried(lambda: self._explain_once("RETURN 1", {}, deadline), deadline)
-            self._own_database = str((trivial.plan or {})["operatorType"]).partition("@")[2]
         try:
             summary = await self._retried(lambda: self._explain_once(statement, parameters, deadline), deadline)
         except StatementError as error:
             raise without_prefix(error, _EXPLAIN) from None
+        if self._own_database is None:
+            told = summary
+            if _MAY_LEAD_ELSEWHERE.search(statement):
+                told = await self._retried(lambda: self._explain_once("RETURN 1", {}, deadline), deadline)
+            self._own_database = str((told.plan or {"operatorType": ""})["operatorType"]).partition("@")[2]
         return Explanation(
             query_type=summary.query_type or "unknown",
             plan=summary.plan or {"operatorType": "none"},
