@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mcp_types import CallToolResult
     from pydantic import SecretStr
 
     from core.access.grant import Grant
@@ -25,7 +26,8 @@ class Call:
     """One authenticated call, with everything that a tool's handler needs.
 
     ``request_id`` is the platform's own id of the request, for logs; ``audit`` the call's record in the audit.
-    ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one.
+    ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one. ``aside`` takes the
+    tool's result where the transport writes it down itself: the SDK would copy a long one several times.
     """
 
     principal: Principal
@@ -38,3 +40,4 @@ class Call:
     request_id: str
     audit: AuditRecord
     subject_token: SecretStr | None = field(default=None, repr=False)
+    aside: list[CallToolResult] | None = field(default=None, repr=False)

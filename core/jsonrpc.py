@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
-import anyio
 from mcp.server.connection import Connection
 from mcp.server.lowlevel.server import Server
 from mcp.server.runner import serve_one
-from mcp.shared.dispatcher import CallOptions
-from mcp.shared.exceptions import MCPError, NoBackChannelError
+from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
     MCP_PROTOCOL_VERSION_HEADER,
@@ -29,8 +27,6 @@ from mcp.shared.inbound import (
     unsupported_protocol_version_rejection,
     validate_mcp_param_headers,
 )
-from mcp.shared.message import MessageMetadata
-from mcp.shared.transport_context import TransportContext
 from mcp_types import (
     DEFAULT_NEGOTIATED_VERSION,
     HEADER_MISMATCH,
@@ -40,6 +36,7 @@ from mcp_types import (
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     PROTOCOL_VERSION_META_KEY,
+    CallToolResult,
     ErrorData,
     JSONRPCNotification,
     JSONRPCRequest,
@@ -49,7 +46,9 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from core.call import Call
+from core.one_exchange import OneExchange
 from core.strict_json import NotJson, strict_json
+from core.tools.answer import written
 
 __all__ = ["Exchange", "answer_post", "instead_of"]
 
@@ -218,14 +217,15 @@ def _check_param_headers(server: Server[Call], request: JSONRPCRequest, folded: 
 async def _serve(
     server: Server[Call], request: JSONRPCRequest, connection: Connection, call: Call
 ) -> dict[str, Any] | ErrorData:
+    results: list[CallToolResult] = []
     try:
-        return await serve_one(
+        outcome = await serve_one(
             server,
-            _OneExchange(request.id),
+            OneExchange(request.id),
             request.method,
             request.params,
             connection=connection,
-            lifespan_state=call,
+            lifespan_state=replace(call, aside=results),
         )
     except MCPError as error:
         _note(call, "protocol_error")
@@ -237,6 +237,9 @@ async def _serve(
         logger.error("request %s failed: %s", call.request_id, type(error).__name__)
         _note(call, "failed")
         return ErrorData(code=INTERNAL_ERROR, message="This server failed while it answered")
+    for result in results:
+        outcome |= written(result)
+    return outcome
 
 
 def _note(call: Call, outcome: str) -> None:
@@ -248,31 +251,6 @@ def _reworded(error: ErrorData) -> ErrorData:
     if error.code == METHOD_NOT_FOUND:
         return ErrorData(code=error.code, message="This server has no such method", data=error.data)
     return error
-
-
-_TRANSPORT = TransportContext(kind="streamable-http", can_send_request=False)
-
-
-@dataclass(slots=True)
-class _OneExchange:
-    """The SDK's ``DispatchContext`` for a request that is answered once, with no way back to the client meanwhile."""
-
-    request_id: RequestId | None
-    transport: TransportContext = _TRANSPORT
-    message_metadata: MessageMetadata = None
-    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
-    can_send_request: bool = False
-
-    async def send_raw_request(
-        self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None
-    ) -> dict[str, Any]:
-        raise NoBackChannelError(method)
-
-    async def notify(self, method: str, params: Mapping[str, Any] | None, opts: CallOptions | None = None) -> None:
-        logger.debug("dropped %s: the answer is one JSON message", method)
-
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        logger.debug("dropped a progress notification: the answer is one JSON message")
 
 
 def _refusal(rejection: InboundLadderRejection, request_id: RequestId | None) -> _Refused:

@@ -60,7 +60,12 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
         if tool is None:
             context.lifespan_context.audit.answered("unknown_tool")
             raise MCPError(code=INVALID_PARAMS, message="Unknown tool: ask for tools/list")
-        return await run_tool(tool, context.lifespan_context, params)
+        call = context.lifespan_context
+        result = await run_tool(tool, call, params)
+        if call.aside is None:
+            return result
+        call.aside.append(result)
+        return CallToolResult(content=[], is_error=result.is_error)
 
     return Server(
         SERVER_NAME,

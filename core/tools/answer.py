@@ -17,7 +17,7 @@ from core.errors import ToolError
 if TYPE_CHECKING:
     from core.settings import Settings
 
-__all__ = ["failure", "success", "within_limits"]
+__all__ = ["failure", "success", "within_limits", "written"]
 
 _LONGEST_SENTENCE = 1500
 """Characters of what this server itself says in an error: some of it quotes what the caller sent."""
@@ -66,6 +66,21 @@ def within_limits(result: CallToolResult, *, settings: Settings) -> CallToolResu
     return failure(
         ToolError(f"The answer would have {size} bytes, and at most {most} are sent. Ask for less."), settings=settings
     )
+
+
+def written(result: CallToolResult) -> dict[str, Any]:
+    """``result`` as its members stand on the wire: its content, and its structured content as it is."""
+    written: dict[str, Any] = {
+        "content": [
+            {"type": "text", "text": part.text}
+            if type(part) is TextContent and part.annotations is None and part.meta is None
+            else part.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for part in result.content
+        ]
+    }
+    if result.structured_content is not None:
+        written["structuredContent"] = result.structured_content
+    return written
 
 
 def _marked(text: str, what: str) -> str:
