@@ -44,6 +44,7 @@ def python(source: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return found
 
 
+@pytest.mark.exhaustive  # pip installs what the app requires
 def test_the_snapshot_runs_alone_and_answers(
     source: Path, python: str, sample_database: EmbeddedNeo4j, console: Console, tmp_path: Path
 ) -> None:

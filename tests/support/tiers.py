@@ -60,6 +60,7 @@ sys.addaudithook(GUARD.see)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}: needs a database or starts a process; not in `make test-fast`")
+    config.addinivalue_line("markers", "exhaustive: one of the dearest; run by `make exhaustive`, not by `make test`")
     GUARD.watching = True
 
 

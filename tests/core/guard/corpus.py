@@ -167,15 +167,21 @@ def hostile() -> Iterator[str]:
 HARMLESS_PLACES = ("in the open", "in a subquery", "in a comprehension", "in a case", "in a reduction", "existing")
 
 
-def harmless() -> Iterator[str]:
-    """Every statement that must run. Its parameters are `PARAMETERS`."""
+def harmless(*, everywhere: bool = True) -> Iterator[str]:
+    """Every statement that must run. Its parameters are `PARAMETERS`.
+
+    Each query stands in every place and dialect with ``everywhere``; else in the open and in one place and one dialect
+    more, in turn.
+    """
     yield from TOP_LEVEL_READS
     for number, query in enumerate(READS.values()):
         single = ", " not in query.partition(" RETURN ")[2].partition(" ORDER ")[0] or query.startswith("RETURN")
-        for name in HARMLESS_PLACES:
+        chosen = HARMLESS_PLACES if everywhere else ("in the open", HARMLESS_PLACES[1 + number % 5])
+        for name in chosen:
             if name in ("in the open", "in a subquery", "existing") or single:
                 yield PLACES[name].format(query=query.removesuffix("\n") + "\n")
-        for dialect in DIALECTS[1 : 3 + (number % 5 == 0)]:
+        dialects = DIALECTS[1 : 3 + (number % 5 == 0)]
+        for dialect in dialects if everywhere else dialects[number % len(dialects) :][:1]:
             yield dialect + query
     for query in READS_OF_CYPHER_25.values():
         yield "CYPHER 25 " + query

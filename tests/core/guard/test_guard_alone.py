@@ -19,19 +19,25 @@ from core.graph.database import Database
 from core.guard.guard import AllowList, Guard
 from local.console import Console
 from local.neo4j import EmbeddedNeo4j
-from local.sample import load_sample
 from tests.conftest import settings_for
 from tests.core.guard import corpus
 from tests.core.guard.plugin import build_plugin
 
 pytestmark = pytest.mark.processes
 
+GRAPH = """
+UNWIND range(1, 20) AS i
+CREATE (a:Airline {carrier: 'A' + i, name: 'Airline ' + i})-[:SERVES {flights: i}]->(p:Airport {faa: 'P' + i}),
+  (p)-[:ROUTE {flights: i}]->(:Airport {faa: 'Q' + i}), (:Plane {tailNumber: 'N' + i, year: 2000 + i})
+"""
+"""What the statements ask for. They are about what is read and written at all, not about how much."""
+
 SECRET = "what only a file of the host says"
 
 
 @pytest.fixture(scope="module")
 def open_database(tmp_path_factory: pytest.TempPathFactory, console: Console) -> Iterator[EmbeddedNeo4j]:
-    """A database with the sample graph, with a plugin that reads files, and with no wall of its own."""
+    """A database with a small graph, with a plugin that reads files, and with no wall of its own."""
     plugins = tmp_path_factory.mktemp("plugins")
     build_plugin(plugins)
     lax = {
@@ -41,7 +47,7 @@ def open_database(tmp_path_factory: pytest.TempPathFactory, console: Console) ->
     }
     with EmbeddedNeo4j(tmp_path_factory.mktemp("open"), console=console, settings=lax) as database:
         with _driver(database) as driver:
-            load_sample(driver, database=database.database, console=console)
+            driver.execute_query(GRAPH)
         yield database
 
 

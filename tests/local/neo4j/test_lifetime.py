@@ -67,6 +67,7 @@ def test_a_database_outlives_the_command_that_started_it_and_its_own_jvm_but_not
     assert eventually(lambda: is_gone(tmp_path, *processes))
 
 
+@pytest.mark.exhaustive
 def test_no_jvm_is_left_when_its_supervisor_is_killed_and_the_next_start_is_clean(tmp_path: Path) -> None:
     with EmbeddedNeo4j(tmp_path, console=QUIET) as database:
         supervisor, jvm = pids(tmp_path)
@@ -105,6 +106,7 @@ def test_a_jvm_that_a_supervisor_left_behind_is_stopped_by_the_next_start(tmp_pa
         assert left.wait(GENEROUS_SECONDS) == -signal.SIGTERM
 
 
+@pytest.mark.exhaustive
 def test_a_database_that_crashes_again_and_again_is_given_up_with_the_reason(tmp_path: Path) -> None:
     with EmbeddedNeo4j(tmp_path, console=QUIET) as database:
         killed: set[int] = set()
