@@ -39,12 +39,13 @@ demo: $(VENV)/.local  ## start a real Neo4j with real data and ask it questions 
 
 # Two processes share the tests, file by file, and the database with the sample graph; more would wait for one another.
 WORKERS := 2
+SHARED := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev  ## the test suite, against the embedded Neo4j
-	$(BIN)/python -m pytest -m "not exhaustive" --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not exhaustive" $(SHARED)
 
 test-fast: $(VENV)/.dev  ## the tests that need no database and no child process: less than a minute
-	$(BIN)/python -m pytest -m "not processes and not exhaustive"
+	$(BIN)/python -m pytest -m "not processes and not exhaustive" $(SHARED)
 
 exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs packages, many starts of the database
 	$(BIN)/python -m pytest -m exhaustive
