@@ -1,6 +1,6 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie azure-worker \
+.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent azure-worker \
 	databricks-app databricks-bundle databricks-mcp-check bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
@@ -94,6 +94,15 @@ rie: $(VENV)/.dev .venv-sam/.ready  ## the Lambda function in AWS's own Runtime 
 
 sam: $(VENV)/.dev .venv-sam/.ready  ## what `sam build` makes of the Lambda function
 	$(BIN)/python -m tests.aws_build.run .venv-sam/bin/sam "$(PYTHON313)"
+
+.venv-agent/.ready: requirements/agent.txt | $(VENV)/bin/python
+	@echo "Installing Strands and AWS's client for MCP, in an environment of their own: once, about 150 MB"
+	$(VENV)/bin/python -m venv .venv-agent
+	.venv-agent/bin/python $(PIP_QUIETLY) requirements/agent.txt
+	@touch $@
+
+aws-agent: $(VENV)/.dev .venv-agent/.ready  ## an agent of Strands asks the emulated function, as on AWS
+	$(BIN)/python -m tests.aws_agent.run .venv-agent/bin/python
 
 # Azure's own Python worker, as a library, runs on Python 3.13 only.
 .venv-azure/.ready: requirements.txt requirements/azure-worker.txt
@@ -193,6 +202,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 	$(LOCK) requirements/sam.in -o requirements/sam.txt
+	$(LOCK) requirements/agent.in -o requirements/agent.txt
 	$(LOCK) requirements/go.in -o requirements/go.txt
 
 clean:  ## remove what the checks created here (the user's caches stay)
