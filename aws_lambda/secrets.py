@@ -20,6 +20,7 @@ from core.credentials.secret_store import (
     SecretMalformed,
     SecretNotFound,
     SecretThrottled,
+    SecretUndecryptable,
     SecretUnreachable,
 )
 
@@ -45,6 +46,8 @@ _DENIED = frozenset(
     }
 )
 _FORBIDDEN = 403
+_KMS_REFUSES = "Access to KMS is not allowed"
+"""The text by which an AccessDeniedException of Secrets Manager says that it is the key, and not the secret."""
 _THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "LimitExceededException"}
 )
@@ -132,6 +135,11 @@ def _explained(name: str, response: Any, operation: str) -> SecretError:
             f"The secret {name} cannot be read ({code}): it is most likely scheduled for deletion, or its name is not "
             "valid. Restore it, or correct NEO4J_M2M_SECRET."
         )
+    if code == "DecryptionFailure" or code.startswith("KMS") or _KMS_REFUSES in str(response.get("Error", {})):
+        return SecretUndecryptable(
+            f"Secrets Manager cannot decrypt the secret {name} ({code}): its key is disabled or deleted, or this "
+            "function's role may not use it. Allow kms:Decrypt on the key, or enable it."
+        )
     denied = code in _DENIED or response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN
     if denied and operation != "get_secret_value":
         action = "".join(word.capitalize() for word in operation.split("_"))
@@ -143,11 +151,6 @@ def _explained(name: str, response: Any, operation: str) -> SecretError:
         return SecretDenied(
             f"This function's role may not read the secret {name} ({code}). Allow it secretsmanager:GetSecretValue on "
             "that secret and, if a customer's key encrypts it, kms:Decrypt on the key."
-        )
-    if code == "DecryptionFailure":
-        return SecretDenied(
-            f"Secrets Manager cannot decrypt the secret {name}: its key is disabled or gone, or this function's role "
-            "may not use it. Allow kms:Decrypt on the key, or enable it."
         )
     if code in _THROTTLED:
         return SecretThrottled(f"Secrets Manager gets too many requests in this account; {name} was not read ({code}).")

@@ -9,6 +9,7 @@
     ├── SecretError             a secret could not be fetched (in `core.credentials.secret_store`)
     │   ├── SecretNotFound      there is no such secret, or it has no value
     │   ├── SecretDenied        this server's identity may not read it
+    │   │   └── SecretUndecryptable  … for the key that encrypts it does not decrypt it
     │   ├── SecretThrottled     the store gets too many requests
     │   ├── SecretUnreachable   the store does not answer
     │   └── SecretMalformed     the secret's content cannot be used

@@ -20,6 +20,7 @@ __all__ = [
     "SecretNotFound",
     "SecretStore",
     "SecretThrottled",
+    "SecretUndecryptable",
     "SecretUnreachable",
 ]
 
@@ -69,6 +70,12 @@ class SecretDenied(SecretError):
     """This server's identity may not read the secret, or could not be proved to the store."""
 
     kind = "denied"
+
+
+class SecretUndecryptable(SecretDenied):
+    """The store may hand out the secret, but the key that encrypts it does not decrypt it."""
+
+    kind = "undecryptable"
 
 
 class SecretThrottled(SecretError):

@@ -75,9 +75,7 @@ def main(python: str) -> int:
     with (
         embedded_database(LocalSettings.from_environ({}), Console()) as database,
         platform(
-            LocalSettings(
-                neo4j_uri=database.uri, neo4j_username=database.username, neo4j_password=database.password
-            ),
+            LocalSettings(neo4j_uri=database.uri, neo4j_username=database.username, neo4j_password=database.password),
             Console(),
         ) as aws,
         served(model, name="the model") as bedrock,

@@ -15,6 +15,8 @@ from core.asgi import Receive, Scope, Send
 class StoreFront:
     """An ASGI app that passes requests on to ``endpoint``, but for the next ``throttled``, and while it is ``away``.
 
+    While ``key_is_off``, it refuses as Secrets Manager does when KMS does not let it use the secret's key.
+
     The signature stays good: all headers are passed on, the host that was asked for among them.
     """
 
@@ -23,6 +25,7 @@ class StoreFront:
         self.asked = 0
         self.throttled = 0
         self.away = False
+        self.key_is_off = False
         self.signers: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,6 +40,9 @@ class StoreFront:
         self.signers.append(authorization.partition("Credential=")[2].partition("/")[0])
         if self.away:
             status, content = 503, b""
+        elif self.key_is_off:
+            refusal = {"__type": "AccessDeniedException", "message": "Access to KMS is not allowed"}
+            status, content = 400, json.dumps(refusal).encode()
         elif self.throttled:
             self.throttled -= 1
             status, content = 400, json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()

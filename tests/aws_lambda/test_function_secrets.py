@@ -94,6 +94,18 @@ def test_a_store_that_goes_on_throttling_is_told_left_alone_and_asked_again_late
         assert eventually(lambda: answers(function))
 
 
+def test_a_cold_call_says_that_it_is_the_key_that_is_in_the_way_and_not_the_secret(
+    front: tuple[StoreFront, dict[str, str]], tmp_path: Path
+) -> None:
+    store, environ = front
+    store.key_is_off = True
+    with (tmp_path / "log").open("w") as log, Lambda(environ, log=log) as function:
+        assert "secret store (undecryptable)" in told(function)
+        store.key_is_off = False
+        assert eventually(lambda: answers(function))
+    assert "kms:Decrypt" in (tmp_path / "log").read_text()
+
+
 async def test_a_store_that_is_away_costs_nothing_while_the_credential_is_good(
     store: RunningSecretsManager, sample_database: EmbeddedNeo4j, front: tuple[StoreFront, dict[str, str]]
 ) -> None:

@@ -15,6 +15,7 @@ from core.credentials.secret_store import (
     SecretMalformed,
     SecretNotFound,
     SecretThrottled,
+    SecretUndecryptable,
     SecretUnreachable,
 )
 from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
@@ -99,7 +100,8 @@ class Refusing:
     [
         ("AccessDeniedException", 400, SecretDenied),
         ("ExpiredTokenException", 400, SecretDenied),
-        ("DecryptionFailure", 400, SecretDenied),
+        ("DecryptionFailure", 400, SecretUndecryptable),
+        ("KMSInvalidStateException", 400, SecretUndecryptable),
         ("ThrottlingException", 400, SecretThrottled),
         ("ResourceNotFoundException", 400, SecretNotFound),
         ("InternalServiceError", 500, SecretUnreachable),
