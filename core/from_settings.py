@@ -65,4 +65,4 @@ def stored_api_keys(settings: Settings, secrets: SecretStore, *, platform: str) 
     async def load() -> str:
         return (await load_secret(secrets, name)).text.get_secret_value()
 
-    return ApiKeyVerifier(load, platform=platform, source=name)
+    return ApiKeyVerifier(load, platform=platform, source=name, withdrawn=settings.secret_withdrawn)

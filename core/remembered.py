@@ -31,11 +31,13 @@ _LONGEST_PAUSE = 1.0
 class Lifetime:
     """Seconds, counted from the moment when the fetch began.
 
-    Until ``fresh`` the value is used without asking; until ``usable`` it is used if no newer one can be fetched.
+    Until ``fresh`` the value is used without asking; until ``usable`` it is used if no newer one can be fetched. After
+    a fetch has failed with an error that is `Neo4jM2mError.withdrawn`, it is used until ``withdrawn`` at most.
     """
 
     fresh: float
     usable: float
+    withdrawn: float = 0.0
 
 
 class Refreshed(Generic[T]):
@@ -70,6 +72,7 @@ class Refreshed(Generic[T]):
         self._asked_at = float("-inf")
         self._failed_at = float("-inf")
         self._failure: Neo4jM2mError | None = None
+        self._withdrawn = False
         self._generation = 0
 
     async def get(
@@ -93,7 +96,7 @@ class Refreshed(Generic[T]):
             if not self._within(self._retry_seconds, self._failed_at):
                 value = await self._refresh(fetch or self._fetch)
             if value is None:
-                value = self._remembered(self._life.usable, suits)
+                value = self._remembered(self._life.withdrawn if self._withdrawn else self._life.usable, suits)
             if value is not None:
                 return value
             assert self._failure is not None  # noqa: S101 - for the type checker
@@ -142,12 +145,15 @@ class Refreshed(Generic[T]):
             value = await fetch()
         except Neo4jM2mError as error:
             self._failure, self._failed_at = error, self._clock()
+            # Only a value that is fetched again ends this: the place may be out of reach after it has said no.
+            self._withdrawn = self._withdrawn or error.withdrawn
             if self._what is not None:
                 logger.warning("%s could not be fetched: %s", self._what, error)
             return None
         life = self._lifetime(value)
         if life is not None:
             self._value, self._asked_at, self._life = value, asked_at, life
+        self._withdrawn = False
         self._failed_at = float("-inf")
         return value
 

@@ -88,6 +88,13 @@ class Settings(BaseModel):
         le=604_800,
         description="Seconds for which a credential is still used while the secret store does not answer.",
     )
+    secret_withdrawn: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="Seconds, counted from when the store last gave it, after which a credential is used no longer if "
+        "the store now denies it, has it no more, or holds something that cannot be used.",
+    )
     database_auth: Literal["basic", "workload_identity"] = Field(
         "basic",
         description="How to log in if no secret says so: `basic` (user and password) or `workload_identity` (a "

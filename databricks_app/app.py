@@ -15,13 +15,14 @@ import sys
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from core.application import Application
 from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
 from core.errors import Neo4jM2mError, SettingsError
 from core.from_settings import configured_grants, token_door
-from databricks_app.identity import AppDoor, capped, subject_token
+from databricks_app.identity import AppDoor
 from databricks_app.log import REQUEST_ID, log_as_json, write_down
 from databricks_app.secrets import SecretScopes
 from databricks_app.settings import DatabricksSettings
@@ -57,13 +58,18 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
         from databricks_app.pats import PatVerifier
 
         pats = PatVerifier(workspace.host)
-    door = AppDoor(tokens, pats, forwarded=settings.forwarded_callers == "read")
+    door = AppDoor(tokens, pats, caller_auth=settings.caller_auth, tenant=urlsplit(workspace.host).netloc)
+    if settings.caller_auth == "proxy":
+        logger.warning(
+            "callers are whoever X-Forwarded-User names: this trusts that the proxy takes away such headers as a "
+            "client sent, that it has checked CAN_USE, and that nothing else reaches this port"
+        )
     return Application(
         settings,
         door.authenticate,
-        grant_for=capped(configured_grants(settings)),
+        grant_for=configured_grants(settings),
         secrets=SecretScopes(workspace, first_name=settings.secret, first=settings.secret_value),
-        subject_token=subject_token,
+        subject_token=door.subject_token,
         audit=write_down,
     )
 
@@ -94,12 +100,12 @@ def _port(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
-async def _serve(application: Application, port: int) -> None:
+async def _serve(application: Application, host: str, port: int) -> None:
     import uvicorn
 
     config = uvicorn.Config(
         behind_the_proxy(application),
-        host="0.0.0.0",  # noqa: S104 - the proxy reaches the app from outside
+        host=host,
         port=port,
         lifespan="off",
         log_config=None,
@@ -130,7 +136,7 @@ def main() -> int:
         settings = DatabricksSettings.from_environ(os.environ)
         log_as_json(settings.log_level)
         application = application_of(settings, Workspace.from_environ(os.environ))
-        asyncio.run(_serve(application, _port(os.environ)))
+        asyncio.run(_serve(application, settings.listen_host, _port(os.environ)))
     except Neo4jM2mError as error:
         logger.error("the app does not start: %s", error)
         return 1

@@ -1,73 +1,147 @@
 """Who calls, behind the proxy of Databricks Apps.
 
-The proxy lets in callers who have permission on the app, and writes into headers who they are. Whether it removes such
-headers if a client sent them is not documented, and reports differ; so a name in a header proves nothing here. A caller
-is proved by a token that this server verifies:
+The proxy lets in whoever the app's permissions let in, and says in headers who that is. Public reports disagree on what
+else it does: whether it hands the caller's own ``Authorization`` on to the app, and whether it takes away identity
+headers that a client sent itself. So the operator says which of two worlds the workspace is, and nothing here guesses:
 
-* ``Authorization``: the caller's own token, if the proxy passes it on;
-* ``X-Forwarded-Access-Token``: the token of the user on whose behalf the app acts, if the app has user authorization.
+* ``token``: the token arrives, and this server verifies it. A name in a header proves nothing.
+* ``proxy``: the token does not arrive. ``X-Forwarded-User``, as the proxy wrote it, says who calls. This trusts that
+  the proxy takes away such headers as a client sent itself, that it has checked CAN_USE, and that nothing but the
+  proxy reaches the app's port. A header that comes twice is refused, since one of the two is not the proxy's.
 
-Each may occur once. If both occur, both must be valid and belong to the same principal, and then the forwarded token
-counts: so nobody can act for a user by adding that user's token to their own request. An invalid token is refused,
-whatever else the request carries. Without any token, there is only the name in ``X-Forwarded-User``: that is refused,
-or may only read, as the operator chose.
+In both worlds ``X-Forwarded-Access-Token``, which the proxy adds where the app has user authorization, is verified, and
+then proves the user. A token that does not hold is refused, whatever else the request carries.
 
-Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers .
+Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers (the names of the headers).
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
+from typing import Literal
 
 from pydantic import SecretStr
 
-from core.access.grant import Grant, GrantFor
 from core.errors import Unauthenticated
 from core.http import Request, Response, bearer_token
 from core.identity.bearer import BearerDoor, credential_of
 from core.identity.principal import Principal
 from databricks_app.pats import PAT_PREFIX, PatVerifier
 
-__all__ = ["AppDoor", "capped", "subject_token"]
+__all__ = ["IDENTITY_HEADERS", "AppDoor", "CallerAuth"]
+
+logger = logging.getLogger(__name__)
+
+CallerAuth = Literal["token", "proxy"]
+"""Which world the workspace is: the caller's token reaches the app, or only the proxy's headers do."""
 
 USER_TOKEN = "x-forwarded-access-token"  # noqa: S105 - the name of a header
 USER = "x-forwarded-user"
+EMAIL = "x-forwarded-email"
+USERNAME = "x-forwarded-preferred-username"
 ADDRESSED = "x-forwarded-host"
 
+IDENTITY_HEADERS = ("authorization", USER_TOKEN, USER, EMAIL, USERNAME, "x-api-key")
+"""The headers that may say who calls; the log tells which of them arrive, by name only."""
+
 _OWN = ("authorization", "x-api-key")
-_NAME = re.compile(r"[A-Za-z0-9._%+@-]{1,256}")
+_ID = re.compile(r"[A-Za-z0-9._%+~'@-]{1,256}")
+"""What the proxy calls a caller: ``NUMBER@WORKSPACE-ID``, an application id, or an e-mail address.
+
+No comma and no space: a spoofed value that was joined with the proxy's own is not one id.
+"""
+
+_NOT_HANDED_ON = (
+    "requests come with the caller's name in X-Forwarded-User and without a token: this workspace's proxy keeps "
+    "Authorization. Callers get 401. Read in docs/databricks.md what NEO4J_M2M_CALLER_AUTH=proxy trusts, and set it."
+)
+_HANDED_ON = (
+    "requests come with Authorization, which NEO4J_M2M_CALLER_AUTH=proxy does not look at: this workspace's proxy "
+    "hands tokens on. Set NEO4J_M2M_CALLER_AUTH=token, which verifies them and trusts no header."
+)
 
 
 class AppDoor:
-    """Proves callers by tokens that ``tokens`` verifies, and by personal access tokens if ``pats`` verifies these.
+    """Proves callers as ``caller_auth`` says: by tokens that ``tokens`` verifies, or by the name that the proxy gives.
 
-    ``forwarded`` says whether callers whom only the proxy names may enter, as principals of the kind ``forwarded``.
+    ``pats`` verifies personal access tokens, if they are accepted at all; ``tenant`` is the workspace's host, and the
+    tenant of callers whom the proxy names.
     """
 
-    def __init__(self, tokens: BearerDoor, pats: PatVerifier | None = None, *, forwarded: bool = False) -> None:
+    def __init__(
+        self,
+        tokens: BearerDoor,
+        pats: PatVerifier | None = None,
+        *,
+        caller_auth: CallerAuth = "token",
+        tenant: str = "",
+    ) -> None:
         self._tokens = tokens
         self._pats = pats
-        self._forwarded = forwarded
+        self._caller_auth = caller_auth
+        self._tenant = tenant
+        self._seen: set[frozenset[str]] = set()
 
     async def authenticate(self, request: Request) -> Principal | Response:
-        """Who calls; or the metadata of this resource, if that is asked for; or the refusal."""
-        return await self._tokens.answer(_as_addressed(request), self._prove)
+        """Who calls; or the metadata of this resource, if the request asks for it; or the refusal."""
+        self._tell_headers(request)
+        prove = self._named if self._caller_auth == "proxy" else self._prove
+        return await self._tokens.answer(_as_addressed(request), prove)
+
+    def subject_token(self, request: Request) -> SecretStr | None:
+        """The verified token of the user who calls: the forwarded one, else in the world ``token`` the caller's own.
+
+        None for a personal access token, which allows everything that its user may do: it is handed on to nobody.
+        """
+        forwarded = request.header(USER_TOKEN)
+        token = SecretStr(forwarded.strip()) if forwarded and forwarded.strip() else None
+        if token is None and self._caller_auth == "token":
+            token = bearer_token(request)
+        return None if token is None or token.get_secret_value().startswith(PAT_PREFIX) else token
 
     async def _prove(self, request: Request) -> Principal:
+        """The principal whom the tokens in ``request`` prove.
+
+        Where both the caller's own and a forwarded one come, both must hold and be of the same principal, whose
+        forwarded token then counts: nobody acts for a user by adding that user's token to a request of their own.
+        """
         token = _only(request, USER_TOKEN)
         own = any(name in _OWN for name, _ in request.headers)
         if not token and not own:
-            return self._named(request)
+            raise Unauthenticated
         caller = await self._proved(request) if own else None
         if not token:
             assert caller is not None  # noqa: S101 - for the type checker
             return caller
-        rest = tuple((name, value) for name, value in request.headers if name not in _OWN)
-        user = await self._proved(replace(request, headers=(*rest, ("authorization", f"Bearer {token}"))))
+        user = await self._user(request, token)
         if caller is not None and _identity(caller) != _identity(user):
             raise Unauthenticated("the caller's own token and the forwarded one are not of the same principal")
         return user
+
+    async def _named(self, request: Request) -> Principal:
+        """The principal whom the proxy names; where a user's token is forwarded too, the user whom it proves."""
+        user, email, username = (_only(request, header) for header in (USER, EMAIL, USERNAME))
+        token = _only(request, USER_TOKEN)
+        if not user:
+            raise Unauthenticated("the proxy names no caller")
+        if _ID.fullmatch(user) is None:
+            raise Unauthenticated("the name that was forwarded is not of the form of one")
+        if token:
+            proved = await self._user(request, token)
+            if email and email.casefold() != proved.id.casefold():
+                raise Unauthenticated("the forwarded token is not of the user whom the proxy names")
+            return proved
+        name = username or email or user
+        shown = name if name.isprintable() and len(name) <= 256 else user
+        return Principal(
+            "databricks", "forwarded", user, name=shown, tenant=self._tenant, proved_by="X-Forwarded-User of the proxy"
+        )
+
+    async def _user(self, request: Request, token: str) -> Principal:
+        rest = tuple((name, value) for name, value in request.headers if name not in _OWN)
+        return await self._proved(replace(request, headers=(*rest, ("authorization", f"Bearer {token}"))))
 
     async def _proved(self, request: Request) -> Principal:
         credential = credential_of(request)
@@ -77,42 +151,18 @@ class AppDoor:
             raise Unauthenticated("personal access tokens are not accepted here; get a token from the workspace")
         return await self._pats.verify(credential)
 
-    def _named(self, request: Request) -> Principal:
-        """The principal whom the proxy names, without any proof."""
-        name = _only(request, USER) if self._forwarded else None
-        if not name:
-            raise Unauthenticated
-        if _NAME.fullmatch(name) is None:
-            raise Unauthenticated("the forwarded name is malformed")
-        return Principal("databricks", "forwarded", name, name=name, proved_by="a header of the proxy; not verified")
-
-
-def subject_token(request: Request) -> SecretStr | None:
-    """The token of the user on whose behalf ``request`` is made: the forwarded one, or else the caller's own.
-
-    A personal access token is not passed on to anyone: it allows everything that its user may do.
-    """
-    forwarded = request.header(USER_TOKEN)
-    token = SecretStr(forwarded.strip()) if forwarded and forwarded.strip() else bearer_token(request)
-    return None if token is None or token.get_secret_value().startswith(PAT_PREFIX) else token
-
-
-def capped(grant_for: GrantFor) -> GrantFor:
-    """``grant_for``, which gives a principal of the kind ``forwarded`` no more than what everybody may have.
-
-    It allows only tools that read, and no rule that chooses a credential, a database or a database user: such a rule is
-    meant for one certain caller, and nothing proves that this is the one.
-    """
-
-    def granted(principal: Principal) -> Grant | None:
-        grant = grant_for(principal)
-        if grant is None or principal.kind != "forwarded":
-            return grant
-        if grant.credential is not None or grant.database is not None or grant.impersonate is not None:
-            return None
-        return replace(grant, writes=False, rule=f"{grant.rule} (forwarded: reads only)")
-
-    return granted
+    def _tell_headers(self, request: Request) -> None:
+        """Log which identity headers arrive, once for each combination, and what that says of the world."""
+        names = frozenset(name for name, _ in request.headers if name in IDENTITY_HEADERS)
+        if names in self._seen:
+            return
+        self._seen.add(names)
+        shown = ", ".join(name for name in IDENTITY_HEADERS if name in names) or "none"
+        logger.info("identity headers of this request: %s", shown)
+        if self._caller_auth == "token" and USER in names and not names & {USER_TOKEN, *_OWN}:
+            logger.warning(_NOT_HANDED_ON)
+        elif self._caller_auth == "proxy" and USER in names and "authorization" in names:
+            logger.warning(_HANDED_ON)
 
 
 def _only(request: Request, header: str) -> str | None:

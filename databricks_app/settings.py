@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from core.settings import Settings
+from databricks_app.identity import CallerAuth
 
 __all__ = ["DatabricksSettings"]
 
@@ -28,14 +29,19 @@ class DatabricksSettings(Settings):
         None,
         description="The secret's value when the app started, from an app resource; saves the first request.",
     )
-    forwarded_callers: Literal["refuse", "read"] = Field(
-        "refuse",
-        description="What happens to callers whom only a header of the proxy names: `refuse`, or `read` (reading "
-        "tools only, whatever the policy says).",
+    caller_auth: CallerAuth = Field(
+        "token",
+        description="How callers prove who they are: `token` (the proxy hands tokens on, and this server verifies "
+        "them) or `proxy` (it does not, and its header X-Forwarded-User is trusted).",
     )
     accept_pats: bool = Field(
         False,
         description="Whether personal access tokens are accepted, each verified with the workspace; for development.",
+    )
+    listen_host: str = Field(
+        "0.0.0.0",  # noqa: S104 - the proxy reaches the app from outside
+        pattern=r"^[0-9A-Za-z.:-]+$",
+        description="The address that the app listens on; Databricks Apps needs `0.0.0.0`.",
     )
 
     @model_validator(mode="after")
@@ -56,5 +62,9 @@ class DatabricksSettings(Settings):
             raise ValueError(
                 "NEO4J_M2M_KEYS_SECRET: an API key cannot reach an app, whose proxy wants a token of the workspace in "
                 "its place"
+            )
+        if self.accept_pats and self.caller_auth == "proxy":
+            raise ValueError(
+                "NEO4J_M2M_ACCEPT_PATS: with NEO4J_M2M_CALLER_AUTH=proxy no token of a caller is looked at; unset one"
             )
         return self

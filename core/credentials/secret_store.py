@@ -54,10 +54,12 @@ class SecretError(Neo4jM2mError):
     """A secret could not be fetched. The text is for the operator: it names the secret and quotes nothing from it.
 
     ``kind`` is the one word for logs and metrics, ``transient`` whether a retry may succeed without operator action.
+    Only a transient one is a reason to go on with what the store said before: the others are what it says now.
     """
 
     kind = "failed"
     transient = False
+    withdrawn = True
 
 
 class SecretNotFound(SecretError):
@@ -83,6 +85,7 @@ class SecretThrottled(SecretError):
 
     kind = "throttled"
     transient = True
+    withdrawn = False
 
 
 class SecretUnreachable(SecretError):
@@ -90,6 +93,7 @@ class SecretUnreachable(SecretError):
 
     kind = "unreachable"
     transient = True
+    withdrawn = False
 
 
 class SecretMalformed(SecretError):

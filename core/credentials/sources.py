@@ -82,17 +82,26 @@ class FixedCredential:
 class StoredCredential:
     """The credential in the secret ``name`` of ``store``, fetched again after ``ttl`` seconds.
 
-    If the store does not answer then, its last answer is used until it is ``max_stale`` seconds old. ``instead`` has
-    values that replace the secret's.
+    If the store does not answer then, its last answer is used until it is ``max_stale`` seconds old. If the store
+    denies the secret, or no longer has it, or its content cannot be used, the last answer is used until it is
+    ``withdrawn`` seconds old, whatever the store answers after that. ``instead`` has values that replace the secret's.
     """
 
     def __init__(
-        self, store: SecretStore, name: str, *, ttl: float, max_stale: float, instead: dict[str, str] | None = None
+        self,
+        store: SecretStore,
+        name: str,
+        *,
+        ttl: float,
+        max_stale: float,
+        withdrawn: float,
+        instead: dict[str, str] | None = None,
     ) -> None:
         self._store = store
         self._name = name
         self._instead = instead or {}
-        lifetime = Lifetime(ttl, max(ttl, max_stale))
+        fresh = min(ttl, withdrawn)
+        lifetime = Lifetime(fresh, max(fresh, max_stale), withdrawn)
         self._known = Refreshed(self._fetch, lambda known: lifetime, what=f"the credential {name}")
 
     async def _fetch(self) -> CredentialVersion:
@@ -138,7 +147,14 @@ class Credentials:
             return FixedCredential(settings)
         if store is None:
             return _Missing(name)
-        return StoredCredential(store, name, ttl=settings.secret_ttl, max_stale=settings.secret_stale, instead=instead)
+        return StoredCredential(
+            store,
+            name,
+            ttl=settings.secret_ttl,
+            max_stale=settings.secret_stale,
+            withdrawn=settings.secret_withdrawn,
+            instead=instead,
+        )
 
     def _overrides(self) -> dict[str, str]:
         """What the environment sets for the default credential, by the field names of a secret."""

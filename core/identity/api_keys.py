@@ -37,7 +37,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from core.errors import IssuerUnavailable
+from core.errors import IssuerUnavailable, Neo4jM2mError
 from core.identity.key_ring import HASH_PREFIX, ID_LENGTH, KEY_PREFIX, ApiKey, KeyRingError, parse_key_ring
 from core.identity.principal import Principal
 from core.remembered import Lifetime, Refreshed
@@ -127,8 +127,9 @@ class ApiKeyVerifier:
     """Checks keys against the ring that ``load`` fetches, which is remembered for ``ttl`` seconds.
 
     A revoked key is refused at most ``ttl`` seconds later, and an expired one at once. If the ring cannot be fetched,
-    the last one is used until it is ``max_stale`` seconds old; after that, no key is accepted. A failed fetch is not
-    repeated for ``retry_after`` seconds, whoever calls: no caller can flood the secret store.
+    the last one is used until it is ``max_stale`` seconds old, or ``withdrawn`` seconds if the store denies it or no
+    longer has it; after that, no key is accepted. A failed fetch is not repeated for ``retry_after`` seconds, whoever
+    calls: no caller can flood the secret store.
 
     ``clock`` is the time of day, also for the age of the ring: the monotonic clock stands still in a function that its
     platform has frozen. If the clock is set back, the ring counts as old.
@@ -142,6 +143,7 @@ class ApiKeyVerifier:
         source: str = "the key ring",
         ttl: float = 60.0,
         max_stale: float = 900.0,
+        withdrawn: float = 600.0,
         load_timeout: float = 5.0,
         retry_after: float = 5.0,
         clock: Callable[[], float] = time.time,
@@ -151,7 +153,7 @@ class ApiKeyVerifier:
         self._source = source
         self._load_timeout = load_timeout
         self._clock = clock
-        lifetime = Lifetime(ttl, max_stale)
+        lifetime = Lifetime(min(ttl, withdrawn), max_stale, min(withdrawn, max_stale))
         self._ring = Refreshed(
             self._keys, lambda keys: lifetime, what="the key ring", retry_seconds=retry_after, clock=clock
         )
@@ -214,5 +216,7 @@ class ApiKeyVerifier:
             async with asyncio.timeout(self._load_timeout):
                 text = await self._load()
         except Exception as error:  # noqa: BLE001 - a secret store may fail in any way, and its text may hold anything
-            raise KeyRingError(f"its store failed with {type(error).__name__}") from None
+            failure = KeyRingError(f"its store failed with {type(error).__name__}")
+            failure.withdrawn = isinstance(error, Neo4jM2mError) and error.withdrawn
+            raise failure from None
         return {key.id: key for key in parse_key_ring(text, self._source).keys}

@@ -20,6 +20,7 @@ from core.credentials.secret_store import (
 )
 from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.emulators.loopback_server import served
+from tests.support.withdrawal import Clock, ends_within_the_setting
 
 CANARY = "canary-aws-secret-61fe"
 REGION = "eu-central-1"
@@ -123,3 +124,19 @@ async def test_a_store_that_is_away_is_told_and_soon() -> None:
     options = {"region_name": REGION, "aws_access_key_id": "k", "aws_secret_access_key": "s"}
     with pytest.raises(SecretUnreachable, match="VPC endpoint"):
         await SecretsManager(endpoint_url="http://127.0.0.1:9", **options).fetch("neo4j/agent")
+
+
+@pytest.mark.parametrize(("how", "error"), [("deny", SecretDenied), ("delete", SecretNotFound)])
+async def test_a_secret_that_is_denied_or_deleted_ends_access_within_the_setting(
+    manager: RunningSecretsManager, how: str, error: type[SecretError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, role = f"neo4j/withdrawn-{how}", f"withdrawn-{how}"
+    manager.create(name, SecretStr(json.dumps({"uri": "bolt://db", "username": "agent", "password": CANARY})))
+
+    def withdraw() -> None:
+        if how == "deny":
+            manager.client("iam").delete_role_policy(RoleName=role, PolicyName="all")
+        else:
+            manager.client().delete_secret(SecretId=name)
+
+    await ends_within_the_setting(store(manager, name=role), name, withdraw, error, Clock(monkeypatch))

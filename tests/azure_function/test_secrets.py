@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from core.errors import TokenRefused, TokenUnavailable
 from local.emulators.azure.emulate import Subscription, subscription
 from local.emulators.azure.tenant import AUDIENCE, VAULT_RESOURCE
 from local.emulators.issuer import Trouble
+from tests.support.withdrawal import Clock, ends_within_the_setting
 
 CANARY = "canary-key-vault-9d02"
 
@@ -235,3 +237,23 @@ async def test_a_service_principal_of_the_environment_is_used_only_when_asked_fo
     monkeypatch.delenv("AZURE_TENANT_ID", raising=False)
     with pytest.raises(TokenRefused, match="AZURE_CLIENT_ID"):
         await OwnIdentity("environment").token(AUDIENCE)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"), [("deny", SecretDenied), ("disable", SecretNotFound), ("delete", SecretNotFound)]
+)
+async def test_a_secret_that_is_denied_disabled_or_deleted_ends_access_within_the_setting(
+    azure: Subscription, how: str, error: type[SecretError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"withdrawn-{how}"
+    azure.vault.write(name, SecretStr(json.dumps({"uri": "bolt://db", "username": "agent", "password": CANARY})))
+
+    def withdraw() -> None:
+        if how == "deny":
+            monkeypatch.setattr(azure.vault, "readers", frozenset())
+        elif how == "disable":
+            azure.vault.disable(name)
+        else:
+            azure.vault.delete(name)
+
+    await ends_within_the_setting(store(azure), name, withdraw, error, Clock(monkeypatch))

@@ -75,6 +75,29 @@ async def test_a_stale_value_serves_while_no_newer_one_can_be_fetched_but_not_fo
         await value.get()
 
 
+class Withdrawn(Neo4jM2mError):
+    withdrawn = True
+
+
+async def test_a_value_that_is_withdrawn_is_used_only_a_little_longer_whatever_fails_after_that() -> None:
+    clock, source = Clock(), Source("one", Withdrawn("denied"), LocalError("away"))
+    value = Refreshed(source.fetch, lambda value: Lifetime(10, 100, 30), what="the value", clock=clock)
+    await value.get()
+    clock.now += 29
+    assert await value.get() == "one"
+    clock.now += 1
+    with pytest.raises(Withdrawn, match="denied"):
+        await value.get()
+    clock.now += 5
+    with pytest.raises(LocalError, match="away"):
+        await value.get()
+    source.answers = ["two", LocalError("away")]
+    clock.now += 5
+    assert await value.get() == "two"
+    clock.now += 99
+    assert await value.get() == "two"
+
+
 async def test_a_failure_is_not_repeated_at_once_whoever_asks() -> None:
     clock, source = Clock(), Source(LocalError("gone"), LocalError("gone"), "back")
     value = refreshed(source, clock)

@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from local.console import Console
 from local.emulators.databricks.app_process import AppProcess
-from local.emulators.databricks.apps_proxy import AppsProxy
+from local.emulators.databricks.apps_proxy import AppsProxy, named
 from local.emulators.databricks.emulate import DatabricksPlatform, platform
 from local.emulators.issuer import User
 from local.emulators.loopback_server import served
@@ -96,7 +96,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 
 @pytest.fixture(scope="module")
 def databricks(user: DatabaseUser, console: Console, log: Log) -> Iterator[DatabricksPlatform]:
-    with platform(user.settings(), console, users=(ADA,), log=log.file) as running:
+    with platform(user.settings(), console, users=(ADA,), world="token", log=log.file) as running:
         yield running
 
 
@@ -117,6 +117,7 @@ def another_app(databricks: DatabricksPlatform, tmp_path: Path, **environ: str) 
 @contextlib.contextmanager
 def behind_a_proxy(databricks: DatabricksPlatform, app: AppProcess, **options: Any) -> Iterator[str]:
     can_use = {databricks.line["client_id"], databricks.line["intruder"]["client_id"], ADA.name}
+    options = {"hands_on_authorization": True, **options}
     proxy = AppsProxy(databricks.workspace.workspace, app.url, can_use, **options)
     with served(proxy, name="another proxy") as url:
         yield f"{url}/mcp"
@@ -271,36 +272,71 @@ def test_a_forwarded_token_that_a_client_sends_itself_gets_it_nothing(
         assert log.calls()[-1]["principal"]["kind"] == "user_on_behalf"
 
 
-def test_where_the_proxy_keeps_the_token_a_name_is_refused_or_reads(
+def named_by_the_proxy(databricks: DatabricksPlatform, caller: str) -> str:
+    return named(databricks.workspace.workspace, caller)["x-forwarded-user"]
+
+
+def test_where_the_proxy_keeps_the_token_nobody_is_proved_and_the_log_says_what_to_set(
     databricks: DatabricksPlatform, tmp_path: Path
 ) -> None:
-    proof = [bearer(token(databricks))]
-    with behind_a_proxy(databricks, databricks.app, hands_on_authorization=False) as url:
-        assert ask(url, proof).status_code == 401
-    everything = '[[rule]]\nname = "everyone writes"\naccess = "write"\n'
-    environ = {"NEO4J_M2M_FORWARDED_CALLERS": "read", "NEO4J_M2M_POLICY": everything}
+    with another_app(databricks, tmp_path) as (app, log):
+        with behind_a_proxy(databricks, app, hands_on_authorization=False) as url:
+            answer = ask(url, [bearer(token(databricks))])
+        assert answer.status_code == 401
+        assert "NEO4J_M2M_CALLER_AUTH" not in answer.text
+        (told,) = [line["message"] for line in log.lines() if line["level"] == "WARNING"]
+        assert "NEO4J_M2M_CALLER_AUTH=proxy" in told
+        assert any("identity headers of this request: x-forwarded-user" in line["message"] for line in log.lines())
+
+
+def test_where_the_proxy_keeps_the_token_and_is_trusted_the_policy_decides_by_its_name(
+    databricks: DatabricksPlatform, tmp_path: Path
+) -> None:
+    line = databricks.line
+    number = named_by_the_proxy(databricks, line["client_id"])
+    policy = (
+        f'[[rule]]\nname = "by number"\nkind = "forwarded"\nid = "{number}"\naccess = "write"\n'
+        f'[[rule]]\nname = "by application id"\nkind = "forwarded"\nid = "{line["client_id"]}"\n'
+    )
+    environ = {"NEO4J_M2M_CALLER_AUTH": "proxy", "NEO4J_M2M_ACCEPT_PATS": "", "NEO4J_M2M_POLICY": policy}
+    agent, intruder = [bearer(token(databricks))], [bearer(token(databricks, line["intruder"]))]
+    write = message("write-cypher", query="CREATE (:Written) RETURN 1 AS one")
     with another_app(databricks, tmp_path, **environ) as (app, log):
         with behind_a_proxy(databricks, app, hands_on_authorization=False) as url:
-            assert rows(ask(url, proof)) == [[1]]
+            assert rows(ask(url, agent)) == [[1]]
             call = log.calls()[-1]
-            assert (call["principal"]["kind"], call["rule"]) == ("forwarded", "everyone writes (forwarded: reads only)")
-            written = ask(url, proof, body=message("write-cypher", query="CREATE (:Never)"))
-            assert written.json()["result"]["isError"] is True
-            assert rows(ask(url, [("x-forwarded-user", "boss@1"), *proof])) == [[1]]
-            assert log.calls()[-1]["principal"]["id"] == call["principal"]["id"]
-        with behind_a_proxy(databricks, app, hands_on_authorization=False, spoofed="append") as url:
-            assert ask(url, [("x-forwarded-user", "boss@1"), *proof]).status_code == 401
-            assert rows(ask(url, proof)) == [[1]]
+            assert (call["principal"]["kind"], call["principal"]["id"], call["rule"]) == (
+                "forwarded",
+                number,
+                "by number",
+            )
+            assert rows(ask(url, agent, body=write)) == [[1]]
+            assert ask(url, intruder).status_code == 403
+            assert ask(url).status_code == 401
+            # The proxy that appends leaves a spoofed name in front of its own: then it is nobody's.
+            for spoofed in ("boss@1", number, line["client_id"]):
+                assert ask(url, [("x-forwarded-user", spoofed), *intruder]).status_code == 401
+        with behind_a_proxy(databricks, app, hands_on_authorization=False, spoofed="strip") as url:
+            assert ask(url, [("x-forwarded-user", number), *intruder]).status_code == 403
+            assert rows(ask(url, [("x-forwarded-user", "boss@1"), *agent])) == [[1]]
+        with behind_a_proxy(databricks, app, hands_on_authorization=False, user_form="name") as url:
+            assert rows(ask(url, agent)) == [[1]]
+            assert log.calls()[-1]["rule"] == "by application id"
+            assert ask(url, agent, body=write).json()["result"]["isError"] is True
+            assert ask(url, intruder).status_code == 403
+        assert any("this trusts that the proxy" in line.get("message", "") for line in log.lines())
 
 
-def test_where_the_proxy_forwards_the_users_token_alone_it_proves_him(
-    databricks: DatabricksPlatform, tmp_path: Path
+@pytest.mark.parametrize("caller_auth", ["token", "proxy"])
+def test_where_the_proxy_forwards_the_users_token_alone_it_proves_the_user(
+    databricks: DatabricksPlatform, tmp_path: Path, caller_auth: str
 ) -> None:
     ada = databricks.workspace.workspace.issuer.user_token(databricks.line["client_id"], ADA.name)
     policy = f'[[rule]]\nname = "ada"\nkind = "user_on_behalf"\nid = "{ADA.name}"\n'
     options = {"hands_on_authorization": False, "user_authorization": True}
+    environ = {"NEO4J_M2M_CALLER_AUTH": caller_auth, "NEO4J_M2M_ACCEPT_PATS": "", "NEO4J_M2M_POLICY": policy}
     with (
-        another_app(databricks, tmp_path, NEO4J_M2M_POLICY=policy) as (app, log),
+        another_app(databricks, tmp_path, **environ) as (app, log),
         behind_a_proxy(databricks, app, **options) as url,
     ):
         assert rows(ask(url, [bearer(ada)])) == [[1]]
@@ -313,11 +349,11 @@ def test_personal_access_tokens_are_for_those_who_turned_them_on(
 ) -> None:
     proof = [bearer(databricks.line["pat"])]
     assert rows(ask(databricks.line["url"], proof)) == [[1]]
-    with behind_a_proxy(databricks, databricks.app, admits_pats=False) as url:
+    with behind_a_proxy(databricks, databricks.app) as url:
         assert ask(url, proof).status_code == 401
     with (
         another_app(databricks, tmp_path, NEO4J_M2M_ACCEPT_PATS="") as (app, _),
-        behind_a_proxy(databricks, app) as url,
+        behind_a_proxy(databricks, app, admits_pats=True) as url,
     ):
         refused = ask(url, proof)
         assert (refused.status_code, "not accepted here" in refused.text) == (401, True)

@@ -27,6 +27,7 @@ from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.loopback_server import served as serve
 from tests.databricks_app.conftest import AGENT, APP, ID
 from tests.support.waiting import soon
+from tests.support.withdrawal import Clock, ends_within_the_setting
 
 CANARY = "canary-scope-secret-88af"
 
@@ -197,3 +198,26 @@ async def test_the_unmodified_sdk_keeps_secrets_in_the_workspace_by_its_rules(sc
 
     await asyncio.to_thread(run)
     assert scope.secret("team", "credential").decode() == CANARY
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [("permission", SecretDenied), ("secret", SecretNotFound), ("scope", SecretNotFound)],
+)
+async def test_a_permission_secret_or_scope_that_is_taken_away_ends_access_within_the_setting(
+    scope: EmulatedWorkspace, told: Workspace, how: str, error: type[SecretError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = json.dumps({"uri": "bolt://db", "username": "agent", "password": CANARY})
+    scope.put_secret("neo4j", "credential", value.encode())
+
+    def withdraw() -> None:
+        if how == "permission":
+            scope.withdraw("neo4j", APP.id)
+        elif how == "secret":
+            scope.scope("neo4j", None, "WRITE").values.clear()
+        else:
+            scope.delete_scope("neo4j")
+
+    # With what the app found at its start as the first value: that is no reason to go on with it.
+    store = SecretScopes(told, first_name="neo4j/credential", first=SecretStr(value))
+    await ends_within_the_setting(store, "neo4j/credential", withdraw, error, Clock(monkeypatch))

@@ -27,7 +27,9 @@ TOLD = {
         ({"NEO4J_M2M_SECRET_VALUE": "canary-value"}, "does not say as SCOPE/KEY"),
         ({"NEO4J_M2M_SECRET_VALUE": "canary-value", "NEO4J_M2M_SECRET": "scope"}, "does not say as SCOPE/KEY"),
         ({"NEO4J_M2M_KEYS_SECRET": "scope/ring"}, "cannot reach an app"),
-        ({"NEO4J_M2M_FORWARDED_CALLERS": "write"}, "FORWARDED_CALLERS"),
+        ({"NEO4J_M2M_CALLER_AUTH": "guess"}, "CALLER_AUTH"),
+        ({"NEO4J_M2M_CALLER_AUTH": "proxy", "NEO4J_M2M_ACCEPT_PATS": "true"}, "ACCEPT_PATS"),
+        ({"NEO4J_M2M_LISTEN_HOST": "0.0.0.0 ::"}, "LISTEN_HOST"),
         ({"NEO4J_M2M_ACCEPT_PAT": "true"}, "did you mean NEO4J_M2M_ACCEPT_PATS"),
     ],
 )
@@ -39,7 +41,7 @@ def test_settings_that_cannot_do_are_refused_by_name(environ: dict[str, str], sa
 
 def test_what_is_not_set_is_the_strict_choice() -> None:
     settings = DatabricksSettings.from_environ({})
-    assert (settings.forwarded_callers, settings.accept_pats) == ("refuse", False)
+    assert (settings.caller_auth, settings.accept_pats, settings.listen_host) == ("token", False, "0.0.0.0")
     assert settings.timeout <= 110
 
 

@@ -27,6 +27,7 @@ from tests.databricks_bundle.workspace import BundleWorkspace
 ROOT = Path(__file__).parents[2]
 CLI = os.environ["DATABRICKS_CLI"]
 ENDED = subprocess.CompletedProcess[str]
+CREDENTIAL = json.dumps({"uri": "neo4j://db", "username": "agent", "password": "canary-bundle-password"})
 
 
 def service_principal(name: str) -> Client:
@@ -35,20 +36,51 @@ def service_principal(name: str) -> Client:
 
 @dataclass
 class Deployer:
-    """Somebody who runs the program in the folder ``checkout`` against ``app``, for the agent of the id ``agent``."""
+    """``somebody`` who runs the program in ``checkout`` against ``app``, for the agent of the id ``agent``."""
 
     app: BundleWorkspace
     checkout: Path
+    somebody: str
     agent: str
     environ: dict[str, str]
 
-    def run(self, *arguments: str) -> ENDED:
-        command = [CLI, "bundle", *arguments]
+    def run(self, *arguments: str, said: str | None = None) -> ENDED:
+        """Run the program with ``arguments``, with ``said`` on its standard input."""
         ended = subprocess.run(
-            command, cwd=self.checkout, env=self.environ, capture_output=True, text=True, timeout=120, check=False
+            [CLI, *arguments],
+            cwd=self.checkout,
+            env=self.environ,
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert "canary-" not in ended.stdout + ended.stderr
         return ended
+
+    def done(self, *arguments: str, said: str | None = None) -> str:
+        """As `run`, for what has to succeed; returns what was printed."""
+        ended = self.run(*arguments, said=said)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    def store_the_secret(self) -> None:
+        """What docs/databricks.md has the deployer do before the first deploy."""
+        self.done("secrets", "create-scope", "neo4j")
+        self.done("secrets", "put-secret", "neo4j", "credential", said=CREDENTIAL)
+
+    def may_read(self) -> dict[str, str]:
+        """Who may do what with the scope, the deployer aside."""
+        permissions = self.app.workspace.scopes()["neo4j"].permissions
+        return {name: permission for name, permission in permissions.items() if name != self.somebody}
+
+    def change(self, before: str, after: str) -> None:
+        """Put ``after`` in the place of ``before`` in the bundle."""
+        bundle = self.checkout / "databricks.yml"
+        text = bundle.read_text()
+        assert before in text
+        bundle.write_text(text.replace(before, after))
 
 
 @pytest.fixture
@@ -77,12 +109,12 @@ def deployer(checkout: Path, tmp_path: Path) -> Iterator[Deployer]:
             "DATABRICKS_AUTH_TYPE": "oauth-m2m",
             "BUNDLE_VAR_agent": agent.id,
         }
-        yield Deployer(app, checkout, agent.id, environ)
+        yield Deployer(app, checkout, somebody.id, agent.id, environ)
 
 
 @pytest.mark.parametrize("target", ["dev", "prod"])
 def test_the_bundle_validates_strictly(deployer: Deployer, target: str) -> None:
-    ended = deployer.run("validate", "--strict", "--target", target)
+    ended = deployer.run("bundle", "validate", "--strict", "--target", target)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Validation OK!" in ended.stdout
 
@@ -103,30 +135,77 @@ def test_a_bundle_that_is_wrong_does_not_validate(deployer: Deployer, broken: Ca
     text = broken(bundle.read_text())
     assert text != bundle.read_text()
     bundle.write_text(text)
-    assert deployer.run("validate", "--strict").returncode != 0
+    assert deployer.run("bundle", "validate", "--strict").returncode != 0
 
 
-def test_deploying_uploads_the_apps_snapshot_and_makes_what_it_needs_and_destroying_takes_all_away(
+def test_deploying_uploads_the_apps_snapshot_and_makes_what_it_needs_and_destroying_takes_the_app_away(
     deployer: Deployer, tmp_path: Path
 ) -> None:
     app = deployer.app
-    ended = deployer.run("deploy", "--target", "dev")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    deployer.store_the_secret()
+    deployer.done("bundle", "deploy", "--target", "dev")
     marker = "/files/infra/databricks/source/"
     uploaded = {name.partition(marker)[2]: content for name, content in app.files.items() if marker in name}
     expected = {str(path): (tmp_path / "snapshot" / path).read_bytes() for path in lay_out(tmp_path / "snapshot")}
     assert {name: content for name, content in uploaded.items() if name != ".gitignore"} == expected
     beside = {name.rpartition("/files/")[2] for name in app.files if "/files/" in name and marker not in name}
     assert beside == set()
-    (made,) = app.apps.values()
-    assert made["name"] == "mcp-neo4j"
-    (resource,) = made["resources"]
-    assert resource["secret"] == {"scope": "neo4j", "key": "credential", "permission": "READ"}
-    assert app.workspace.scopes().keys() == {"neo4j"}
+    (made,) = app.apps.apps.values()
+    assert made.document["name"] == "mcp-neo4j"
+    assert made.secrets() == {"credential": ("neo4j", "credential", "READ")}
+    assert deployer.may_read() == {made.principal.id: "READ"}
     allowed = {one["service_principal_name"]: one["permission_level"] for one in app.permissions["apps/mcp-neo4j"]}
     assert allowed[deployer.agent] == "CAN_USE"
     assert app.unknown == []
-    ended = deployer.run("destroy", "--target", "dev", "--auto-approve")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert app.apps == {}
+    deployer.done("bundle", "destroy", "--target", "dev", "--auto-approve")
+    assert [one.document["compute_status"]["state"] for one in app.apps.apps.values()] in ([], ["DELETING"])
+    # The scope is the operator's, with the secret in it; nobody else may read it any more.
+    assert app.workspace.scopes()["neo4j"].values.keys() == {"credential"}
+    assert deployer.may_read() == {}
     assert app.unknown == [], json.dumps(app.unknown)
+
+
+def test_the_apps_read_permission_outlives_every_later_deployment_and_update(deployer: Deployer) -> None:
+    app = deployer.app
+    deployer.store_the_secret()
+    deployer.done("bundle", "deploy")
+    (made,) = app.apps.apps.values()
+    reads = {made.principal.id: "READ"}
+    assert (deployer.may_read(), made.deployments) == (reads, [])
+    deployer.done("bundle", "deploy")
+    assert deployer.may_read() == reads
+    for count in (1, 2):
+        # It deploys the bundle once more, starts the app if it does not run, and deploys the sources to it.
+        assert "mcp-neo4j" in deployer.done("apps", "deploy")
+        assert [one["status"]["state"] for one in made.deployments] == ["SUCCEEDED"] * count
+        assert deployer.may_read() == reads
+    assert app.files.keys() >= {f"{made.deployments[-1]['source_code_path']}/app.yaml"}
+    deployer.change("A Neo4j graph for agents, over MCP", "Another description")
+    deployer.done("bundle", "deploy")
+    assert (made.document["description"], made.update is not None) == ("Another description", True)
+    assert deployer.may_read() == reads
+    deployer.done("apps", "update", "mcp-neo4j", "--json", '{"description": "By hand"}')
+    assert (made.document["description"], deployer.may_read()) == ("By hand", reads)
+    assert app.unknown == []
+
+
+def test_a_bundle_with_the_scope_in_it_takes_the_secret_from_the_app_which_is_why_there_is_none(
+    deployer: Deployer,
+) -> None:
+    deployer.store_the_secret()
+    deployer.change("  apps:\n", "  secret_scopes:\n    neo4j:\n      name: another\n  apps:\n")
+    deployer.change("scope: ${var.scope}", "scope: ${resources.secret_scopes.neo4j.name}")
+    assert deployer.run("bundle", "deploy").returncode != 0  # the scope is there now, and no secret in it
+    deployer.done("secrets", "put-secret", "another", "credential", said=CREDENTIAL)
+    deployer.done("bundle", "deploy")
+    deployer.done("bundle", "deploy")
+    assert deployer.app.workspace.scopes()["another"].permissions == {deployer.somebody: "MANAGE"}
+
+
+def test_deploying_before_there_is_a_secret_says_what_is_missing_and_works_after(deployer: Deployer) -> None:
+    ended = deployer.run("bundle", "deploy")
+    assert (ended.returncode != 0, "neo4j" in ended.stderr) == (True, True)
+    assert deployer.app.apps.apps == {}
+    deployer.store_the_secret()
+    deployer.done("bundle", "deploy")
+    assert len(deployer.app.apps.apps) == 1

@@ -1,7 +1,6 @@
-"""The emulated workspace with what a bundle needs besides: a tree of files, apps, and permissions.
+"""The emulated workspace with what a bundle needs besides: a tree of files, and permissions.
 
-Sources: https://docs.databricks.com/api/workspace/workspace , https://docs.databricks.com/api/workspace/apps and
-https://docs.databricks.com/api/workspace/permissions .
+Sources: https://docs.databricks.com/api/workspace/workspace and https://docs.databricks.com/api/workspace/permissions .
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ _LARGEST = 1 << 24
 _BYTES = [("content-type", "application/octet-stream")]
 _IMPORT = "/api/2.0/workspace-files/import-file/"
 _FILES = "/api/2.0/workspace-files/"
-_APPS = "/api/2.0/apps"
 _PERMISSIONS = "/api/2.0/permissions/"
 
 
 class BundleWorkspace(WorkspaceApp):
-    """``files`` has what was uploaded, by path, ``apps`` what was made, ``permissions`` what was set, by object."""
+    """``permissions`` has what was set, by object; ``unknown`` what was asked for and is not served."""
 
     def __init__(self, workspace: EmulatedWorkspace) -> None:
         super().__init__(workspace)
-        self.files: dict[str, bytes] = {}
         self.folders = {"/Workspace"}
-        self.apps: dict[str, dict[str, Any]] = {}
         self.permissions: dict[str, Any] = {}
         self.unknown: list[tuple[str, str]] = []
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Answer what a bundle asks for, and hand on what the workspace knows by itself."""
         path, method = scope["path"], scope["method"]
-        if not path.startswith(("/api/2.0/workspace", _APPS, _PERMISSIONS)):
-            return await super().answer(scope, receive)
+        if not path.startswith(("/api/2.0/workspace", _PERMISSIONS)):
+            answer = await super().answer(scope, receive)
+            if path.startswith("/api/") and b"ENDPOINT_NOT_FOUND" in answer[2]:
+                self.unknown.append((method, path))
+            return answer
         self.requests.append((method, path))
         try:
             self.workspace.caller(next(iter(header_values(scope, "authorization")), None))
@@ -70,8 +69,6 @@ class BundleWorkspace(WorkspaceApp):
             for name in [name for name in self.files if name == said["path"] or name.startswith(said["path"] + "/")]:
                 del self.files[name]
             return json_answer(200, {})
-        if path.startswith(_APPS):
-            return json_answer(200, self._app(method, path.removeprefix(_APPS).strip("/"), said))
         if path.startswith(_PERMISSIONS):
             name = path.removeprefix(_PERMISSIONS)
             if method != "GET":
@@ -96,16 +93,3 @@ class BundleWorkspace(WorkspaceApp):
         if name in self.folders:
             return {"object_type": "DIRECTORY", "path": name, "object_id": 4711}
         raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Path ({name}) doesn't exist.")
-
-    def _app(self, method: str, name: str, said: dict[str, Any]) -> dict[str, Any]:
-        if method == "POST" and not name:
-            running = {"compute_status": {"state": "ACTIVE"}, "app_status": {"state": "RUNNING"}}
-            self.apps[said["name"]] = {**said, **running, "id": "4711", "url": f"https://{said['name']}.example"}
-            return self.apps[said["name"]]
-        if name not in self.apps:
-            raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"App {name} does not exist.")
-        if method == "PATCH":
-            self.apps[name] |= said
-        if method == "DELETE":
-            return self.apps.pop(name)
-        return self.apps[name]

@@ -1,4 +1,4 @@
-"""The workspace as an ASGI app: its tokens, SCIM's Me, and the secrets API, as databricks-sdk asks for them.
+"""The workspace as an ASGI app: its tokens, SCIM's Me, secrets and apps, as databricks-sdk and the CLI ask for them.
 
 Sources: https://docs.databricks.com/api/workspace/secrets , https://docs.databricks.com/api/workspace/currentuser/me .
 """
@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
+from local.emulators.databricks.apps import EmulatedApps
+from local.emulators.databricks.apps_api import APPS_PATH, answer_about_apps
 from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
 from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, header_values, json_answer
 from local.emulators.issuer import IssuerApp
@@ -28,13 +30,17 @@ _ACCOUNT = "0d26daa6-5e44-4c97-a497-ef015f91254a"
 
 
 class WorkspaceApp(HttpFront):
-    """Serves ``workspace``. ``requests`` has the method and path of every request, for tests that count.
+    """Serves ``workspace`` and its ``apps``, which are deployed from ``files``, the workspace's files by their paths.
+
+    ``requests`` has the method and path of every request, for tests that count.
 
     ``failures`` has the statuses of the next answers of the secrets API, as from a workspace in trouble.
     """
 
     def __init__(self, workspace: EmulatedWorkspace) -> None:
         self.workspace = workspace
+        self.apps = EmulatedApps(workspace)
+        self.files: dict[str, bytes] = {}
         self.requests: list[tuple[str, str]] = []
         self.failures: list[int] = []
         self.issuer = IssuerApp(workspace.issuer)
@@ -60,6 +66,10 @@ class WorkspaceApp(HttpFront):
         try:
             headers = header_values(scope, "authorization")
             caller = self.workspace.caller(headers[0] if len(headers) == 1 else None)
+            if scope["path"] == APPS_PATH or scope["path"].startswith(f"{APPS_PATH}/"):
+                said = await _parameters(scope, receive)
+                query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+                return 200, answer_about_apps(self.apps, *asked, query, said, caller=caller, files=self.files)
             return 200, _HANDLERS.get(asked, _nothing)(self, caller, await _parameters(scope, receive))
         except ApiError as error:
             return error.status, {"error_code": error.code, "message": str(error)}
@@ -139,6 +149,16 @@ def _put_acl(app: WorkspaceApp, caller: str, said: dict[str, Any]) -> dict[str, 
     return {}
 
 
+def _delete_acl(app: WorkspaceApp, caller: str, said: dict[str, Any]) -> dict[str, Any]:
+    app.workspace.withdraw(_text(said, "scope"), _text(said, "principal"), by=caller)
+    return {}
+
+
+def _delete_scope(app: WorkspaceApp, caller: str, said: dict[str, Any]) -> dict[str, Any]:
+    app.workspace.delete_scope(_text(said, "scope"), by=caller)
+    return {}
+
+
 def _list_acls(app: WorkspaceApp, caller: str, said: dict[str, Any]) -> dict[str, Any]:
     permissions = app.workspace.scope(_text(said, "scope"), caller, "MANAGE").permissions
     return {"items": [{"principal": name, "permission": permission} for name, permission in permissions.items()]}
@@ -153,6 +173,8 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/api/2.0/secrets/scopes/create"): _create_scope,
     ("GET", "/api/2.0/secrets/scopes/list"): _list_scopes,
     ("POST", "/api/2.0/secrets/acls/put"): _put_acl,
+    ("POST", "/api/2.0/secrets/scopes/delete"): _delete_scope,
+    ("POST", "/api/2.0/secrets/acls/delete"): _delete_acl,
     ("GET", "/api/2.0/secrets/acls/list"): _list_acls,
 }
 

@@ -1,10 +1,12 @@
 """The proxy in front of an app, as real HTTP: it demands a token of the workspace, and says in headers who calls.
 
-What is documented is done as documented. The rest can be switched: what happens to such headers if a client sent them,
-whether the client's token is passed on, whether personal access tokens are admitted. Whether the real proxy lets
-anybody read the metadata by which clients find the workspace's tokens is not documented; this one does.
+What is documented is done as documented. Where public reports disagree, the unkind report is the default: the caller's
+``Authorization`` is kept from the app, identity headers that a client sent itself come through before the proxy's own,
+and personal access tokens are refused. Each of these can be switched. Whether the real proxy lets anybody read the
+metadata by which clients find the workspace's tokens is not documented; this one does.
 
-Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers .
+Sources: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers (the headers) and
+https://docs.databricks.com/aws/en/dev-tools/databricks-apps/connect-local (OAuth only, no personal access tokens).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from core.identity.resource_metadata import WELL_KNOWN, challenge
 from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
 from local.emulators.http_front import OF_THE_CONNECTION, Answer, HttpFront, Receive, Scope, body_of, header_values
 
-__all__ = ["AppsProxy"]
+__all__ = ["AppsProxy", "named"]
 
 _Headers = list[tuple[bytes, bytes]]
 
@@ -29,11 +31,21 @@ _OWN = (b"x-real-ip", b"x-request-id")
 _HOP_BY_HOP = frozenset(name.encode() for name in OF_THE_CONNECTION)
 
 
+def named(workspace: EmulatedWorkspace, caller: str, user_form: Literal["number", "name"] = "number") -> dict[str, str]:
+    """The headers by which the proxy tells an app that ``caller`` calls."""
+    described = workspace.described(caller)
+    user = f"{described['id']}@{workspace.id}" if user_form == "number" else caller
+    said = {"x-forwarded-user": user, "x-forwarded-preferred-username": described["displayName"]}
+    return said | ({"x-forwarded-email": caller} if workspace.is_user(caller) else {})
+
+
 class AppsProxy(HttpFront):
     """The proxy of the app at ``app_url``, for whoever is in ``can_use``; it may be changed while it serves.
 
-    ``spoofed`` is what happens to forwarded headers that a client sent: ``strip`` removes them, ``append`` puts the
-    proxy's own behind them. ``user_authorization`` passes the caller's token on as ``X-Forwarded-Access-Token``.
+    ``spoofed`` says what happens to forwarded headers that a client sent: ``append`` puts the proxy's own behind them,
+    ``strip`` takes them away. ``hands_on_authorization`` is whether the caller's token reaches the app;
+    ``user_authorization`` hands it on as ``X-Forwarded-Access-Token``. ``user_form`` is what ``X-Forwarded-User`` looks
+    like: ``NUMBER@WORKSPACE-ID``, or the ``name`` itself (an application id or an e-mail address).
     """
 
     def __init__(
@@ -42,21 +54,23 @@ class AppsProxy(HttpFront):
         app_url: str,
         can_use: set[str],
         *,
-        spoofed: Literal["strip", "append"] = "strip",
-        hands_on_authorization: bool = True,
+        spoofed: Literal["append", "strip"] = "append",
+        hands_on_authorization: bool = False,
         user_authorization: bool = False,
-        admits_pats: bool = True,
+        user_form: Literal["number", "name"] = "number",
+        admits_pats: bool = False,
     ) -> None:
         self.app_url = app_url
         self.can_use = can_use
         self.spoofed = spoofed
         self.hands_on_authorization = hands_on_authorization
         self.user_authorization = user_authorization
+        self.user_form = user_form
         self.admits_pats = admits_pats
         self._workspace = workspace
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """Find out who calls and whether they may, pass the request on to the app, and return its answer."""
+        """Find out who calls and whether they may, hand the request on to the app, and give its answer."""
         body = await body_of(receive, _LARGEST)
         if body is None:
             return 413, _TEXT, b"Payload Too Large\n"
@@ -89,10 +103,7 @@ class AppsProxy(HttpFront):
             kept = [(name, value) for name, value in kept if name not in _OWN and not name.startswith(b"x-forwarded-")]
         said = {"x-forwarded-host": host.decode("latin-1"), "x-real-ip": "127.0.0.1", "x-request-id": str(uuid.uuid4())}
         if caller is not None:
-            said["x-forwarded-user"] = f"{uuid.uuid5(uuid.NAMESPACE_URL, caller).int % 10**16}@{self._workspace.id}"
-            said["x-forwarded-preferred-username"] = caller
-            if self._workspace.is_user(caller):
-                said["x-forwarded-email"] = caller
+            said |= named(self._workspace, caller, self.user_form)
             if self.user_authorization:
                 said["x-forwarded-access-token"] = token[0].partition(" ")[2]
         return [*kept, *((name.encode(), value.encode("latin-1")) for name, value in said.items())]

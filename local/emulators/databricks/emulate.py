@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import sys
@@ -17,13 +18,14 @@ from typing import IO, Any
 import httpx2
 
 from core.http import MCP_PATH
+from databricks_app.identity import CallerAuth
 from databricks_app.snapshot import lay_out
 from local.console import Console
 from local.database import open_database, stored_credential
 from local.emulators.callers import Caller, HeaderAuth, bearer
 from local.emulators.databricks.api import WorkspaceApp, running_workspace
 from local.emulators.databricks.app_process import AppProcess
-from local.emulators.databricks.apps_proxy import AppsProxy
+from local.emulators.databricks.apps_proxy import AppsProxy, named
 from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.in_process import HEADERS, become, tool_call, tool_result
 from local.emulators.issuer import Client, User
@@ -35,6 +37,12 @@ __all__ = ["DatabricksPlatform", "callers", "invoke", "platform"]
 _WORKSPACE = "1234567890123456"
 _SCOPE = "neo4j"
 _KEY = "credential"
+_WORLDS: dict[CallerAuth, dict[str, str]] = {
+    "proxy": {"NEO4J_M2M_CALLER_AUTH": "proxy"},
+    "token": {"NEO4J_M2M_CALLER_AUTH": "token", "NEO4J_M2M_ACCEPT_PATS": "true"},
+}
+"""What the app is told in a workspace whose proxy keeps tokens, and in one whose proxy hands them on."""
+
 _SCOPES = frozenset({"all-apis", _SCOPE})
 """The scope of tokens; also the secret scope's name, for clients that read the line's ``scope`` so."""
 
@@ -70,22 +78,29 @@ class _Prepared:
 
 
 @contextlib.contextmanager
-def _prepared(settings: LocalSettings, console: Console, users: tuple[User, ...] = ()) -> Iterator[_Prepared]:
-    agent, intruder, own = (_service_principal(name) for name in ("agent", "intruder", "app mcp-neo4j"))
-    workspace = EmulatedWorkspace([agent, intruder, own], users, id=_WORKSPACE)
+def _prepared(
+    settings: LocalSettings, console: Console, users: tuple[User, ...] = (), world: CallerAuth = "proxy"
+) -> Iterator[_Prepared]:
+    agent, intruder = (_service_principal(name) for name in ("agent", "intruder"))
+    workspace = EmulatedWorkspace([agent, intruder], users, id=_WORKSPACE)
     with open_database(settings, console) as complete, running_workspace(workspace) as app:
         workspace.create_scope(_SCOPE, "administrator")
         workspace.put_secret(_SCOPE, _KEY, stored_credential(complete).get_secret_value().encode())
-        workspace.permit(_SCOPE, own.id, "READ")
+        resource = {"name": "credential", "secret": {"scope": _SCOPE, "key": _KEY, "permission": "READ"}}
+        own = app.apps.create({"name": "mcp-neo4j", "resources": [resource]}, by=None).principal
         assert own.secret is not None  # noqa: S101 - for the type checker
-        policy = '[[rule]]\nname = "the agent reads"\nplatform = "databricks"\nkind = "service_principal"\n'
+        # One rule for both worlds: who is proved by a token, and who is named by the proxy.
+        agents = json.dumps([agent.id, named(workspace, agent.id)["x-forwarded-user"]])
+        policy = f'[[rule]]\nname = "the agent reads"\nplatform = "databricks"\nid = {agents}\n'
         environ = {
             "DATABRICKS_HOST": workspace.url,
             "DATABRICKS_WORKSPACE_ID": workspace.id,
             "DATABRICKS_CLIENT_ID": own.id,
             "DATABRICKS_CLIENT_SECRET": own.secret,
-            "NEO4J_M2M_POLICY": f'{policy}id = "{agent.id}"\n',
-            "NEO4J_M2M_ACCEPT_PATS": "true",
+            "NEO4J_M2M_POLICY": policy,
+            # The platform's own container is reached by its proxy alone; this machine's other addresses by anybody.
+            "NEO4J_M2M_LISTEN_HOST": "127.0.0.1",
+            **_WORLDS[world],
             "NEO4J_M2M_LOG_LEVEL": settings.log_level,
         }
         yield _Prepared(app, agent, intruder, environ)
@@ -98,19 +113,23 @@ def platform(
     *,
     port: int = 0,
     users: tuple[User, ...] = (),
+    world: CallerAuth = "proxy",
     environ: Mapping[str, str] | None = None,
     log: IO[str] | None = None,
 ) -> Iterator[DatabricksPlatform]:
     """Run it while the context lasts; the proxy is on ``port``, 0 for any free one.
 
-    ``environ`` replaces values in the app's environment; ``users`` may call, but no policy admits them unless one there
-    does.
+    ``world`` says what the workspace's proxy does with a caller's token, and the app is set to fit: ``proxy``, the
+    default, keeps it and names the caller in a header; ``token`` hands it on.
+
+    ``environ`` holds instead of what the app would find in its environment; ``users`` may call, and no policy admits
+    them unless one there does.
 
     Raises:
         LocalError: A port is taken, or the embedded database or the app does not start.
     """
     with contextlib.ExitStack() as stack:
-        prepared = stack.enter_context(_prepared(settings, console, users))
+        prepared = stack.enter_context(_prepared(settings, console, users, world))
         workspace = prepared.app.workspace
         source = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databricks-app-"))) / "source"
         lay_out(source)
@@ -119,7 +138,10 @@ def platform(
         resources = {"credential": workspace.secret(_SCOPE, _KEY).decode()}
         app = AppProcess(source, complete, resources=resources, log=log)
         stack.callback(app.stop)
-        running = AppsProxy(workspace, app.url, {prepared.agent.id, prepared.intruder.id, *(u.name for u in users)})
+        can_use = {prepared.agent.id, prepared.intruder.id, *(user.name for user in users)}
+        # The line's contract: whoever it names may read. Databricks Apps itself refuses personal access tokens.
+        running = AppsProxy(workspace, app.url, can_use, hands_on_authorization=world == "token", admits_pats=True)
+        console.say("Databricks Apps takes OAuth tokens only; the personal access token is let in on this machine.")
         url = stack.enter_context(served(running, name="the app's proxy", port=port)) + MCP_PATH
         line = {
             "platform": "databricks",
@@ -159,8 +181,7 @@ def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict
         secret = workspace.secret(_SCOPE, _KEY).decode()
         told = {"NEO4J_M2M_SECRET": f"{_SCOPE}/{_KEY}", "NEO4J_M2M_SECRET_VALUE": secret}
         become({**prepared.environ, **told}, instead_of=("NEO4J_", "DATABRICKS_"))
-        proof = {"authorization": f"Bearer {workspace.issuer.token(prepared.agent.id)}"}
-        headers = {**HEADERS, **proof, "x-request-id": str(uuid.uuid4())}
+        headers = {**HEADERS, **named(workspace, prepared.agent.id), "x-request-id": str(uuid.uuid4())}
         return tool_result(asyncio.run(_called(headers, tool_call(tool, arguments))))
 
 

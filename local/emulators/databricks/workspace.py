@@ -132,11 +132,17 @@ class EmulatedWorkspace:
                 raise ApiError(400, "RESOURCE_ALREADY_EXISTS", f"Scope {scope} already exists!")
             self._scopes[scope] = Scope(permissions={owner: "MANAGE"})
 
+    def delete_scope(self, name: str, *, by: str | None = None) -> None:
+        """Take away the scope ``name``, with all that is in it."""
+        self.scope(name, by, "MANAGE")
+        with self._lock:
+            del self._scopes[name]
+
     def scope(self, name: str, caller: str | None, permission: str) -> Scope:
         """The scope ``name``, if ``caller`` has that permission for it; None stands for the operator of the workspace.
 
         Raises:
-            ApiError: There is no such scope, or the caller lacks the permission.
+            ApiError: There is no such scope, or the caller has not.
         """
         with self._lock:
             scope = self._scopes.get(name)
@@ -152,6 +158,19 @@ class EmulatedWorkspace:
         if permission not in PERMISSIONS:
             raise ApiError(400, "INVALID_PARAMETER_VALUE", "There is no such permission.")
         self.scope(name, by, "MANAGE").permissions[principal] = permission
+
+    def withdraw(self, name: str, principal: str, *, by: str | None = None) -> None:
+        """Take from ``principal`` whatever it may do with the scope ``name``.
+
+        Raises:
+            ApiError: There is no such scope, or no permission of that principal, or ``by`` may not manage the scope.
+        """
+        permissions = self.scope(name, by, "MANAGE").permissions
+        if principal not in permissions:
+            raise ApiError(
+                404, "RESOURCE_DOES_NOT_EXIST", f"Failed to get ACL for scope {name}, principal {principal}."
+            )
+        del permissions[principal]
 
     def put_secret(self, name: str, key: str, value: bytes, *, by: str | None = None) -> None:
         """Give the secret ``key`` in the scope ``name`` a value."""

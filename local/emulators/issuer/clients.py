@@ -83,6 +83,16 @@ class ClientAuthentication:
         """The clients in their current state."""
         return tuple(self._clients.values())
 
+    def add(self, client: Client) -> None:
+        """Know ``client`` from now on."""
+        with self._lock:
+            self._clients = {**self._clients, client.id: client}
+
+    def remove(self, client_id: str) -> None:
+        """Know the client ``client_id`` no longer, if it was known."""
+        with self._lock:
+            self._clients = {id_: client for id_, client in self._clients.items() if id_ != client_id}
+
     def rotate_secret(self, client_id: str, new_secret: str, *, keep_old: bool = False) -> None:
         """Let the client authenticate with ``new_secret``, and with the old ones only if they are kept.
 

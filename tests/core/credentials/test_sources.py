@@ -15,12 +15,14 @@ from core.credentials.secret_store import (
     SecretError,
     SecretMalformed,
     SecretNotFound,
+    SecretThrottled,
     SecretUnreachable,
 )
 from core.credentials.sources import Credentials, CredentialVersion
 from core.deadline import Deadline
 from core.errors import SettingsError
 from core.settings import Settings
+from tests.support.withdrawal import Clock
 
 CANARY = "canary-source-5b1e"
 
@@ -119,13 +121,58 @@ async def test_a_secret_that_cannot_be_used_is_malformed_and_not_quoted() -> Non
     assert CANARY not in str(caught.value)
 
 
-async def test_a_store_that_fails_later_leaves_what_it_said_before() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.mark.parametrize("failure", [SecretUnreachable("away"), SecretThrottled("busy")])
+async def test_a_store_that_does_not_answer_later_leaves_what_it_said_before_for_hours(
+    clock: Clock, failure: SecretError
+) -> None:
     store = Store(agent=secret())
-    source = Credentials(Settings(secret="agent", secret_ttl=0), store).source(None)
+    source = Credentials(Settings(secret="agent"), store).source(None)
     await source.current()
-    store.failure = SecretDenied("no longer")
+    store.failure = failure
+    clock.now += 21_599
     assert password_of(await source.current()) == CANARY
     assert store.asked == 2
+    clock.now += 1
+    with pytest.raises(type(failure)):
+        await source.current()
+
+
+@pytest.mark.parametrize("failure", [SecretDenied("no"), SecretNotFound("gone"), SecretMalformed("half")])
+async def test_a_secret_that_is_taken_away_is_used_no_longer_than_the_setting_says(
+    clock: Clock, failure: SecretError
+) -> None:
+    store = Store(agent=secret())
+    source = Credentials(Settings(secret="agent", secret_ttl=300, secret_withdrawn=400), store).source(None)
+    await source.current()
+    store.failure = failure
+    clock.now += 399
+    assert password_of(await source.current()) == CANARY
+    clock.now += 1
+    with pytest.raises(type(failure)):
+        await source.current()
+    # A store that is out of reach after it has said no gives nothing back.
+    store.failure = SecretUnreachable("away")
+    clock.now += 60
+    with pytest.raises(SecretUnreachable):
+        await source.current()
+    store.failure = None
+    clock.now += 60
+    assert password_of(await source.current()) == CANARY
+
+
+async def test_a_secret_is_read_at_least_as_often_as_its_withdrawal_is_to_be_noticed(clock: Clock) -> None:
+    store = Store(agent=secret())
+    source = Credentials(Settings(secret="agent", secret_ttl=3600, secret_withdrawn=60), store).source(None)
+    await source.current()
+    store.failure = SecretDenied("no")
+    clock.now += 60
+    with pytest.raises(SecretDenied):
+        await source.current()
 
 
 async def test_a_refused_credential_is_replaced_by_the_next_that_is_written() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.errors import IssuerUnavailable
+from core.errors import IssuerUnavailable, Neo4jM2mError
 from core.identity.api_keys import (
     KEY_PATTERN,
     ApiKeyVerifier,
@@ -292,6 +292,25 @@ async def test_a_store_that_fails_leaves_the_last_ring_good_for_a_bounded_time(t
     store.keys = (entry(made),)
     clock.now += 5
     assert await check.verify(text_of(made))
+
+
+class Denied(Neo4jM2mError):
+    withdrawn = True
+
+
+async def test_a_ring_that_is_denied_or_deleted_lets_nobody_in_after_a_shorter_time() -> None:
+    clock, made = Clock(), new_key()
+    store = Store(entry(made))
+    keys = verifier(store, clock, ttl=60, max_stale=900, withdrawn=120)
+    assert await keys.verify(text_of(made)) is not None
+    store.fails = Denied("no")
+    clock.now += 119
+    assert await keys.verify(text_of(made)) is not None
+    for failure in (Denied("no"), ConnectionError("away")):
+        store.fails = failure
+        clock.now += 5
+        with pytest.raises(KeyRingUnavailable):
+            await keys.verify(text_of(made))
 
 
 async def test_a_store_that_fails_is_left_alone_for_a_while_whoever_calls(caplog: pytest.LogCaptureFixture) -> None:

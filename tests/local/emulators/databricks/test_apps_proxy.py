@@ -89,7 +89,7 @@ def test_a_request_comes_through_whole_and_so_does_its_answer() -> None:
 
 
 def test_the_app_is_told_who_calls_as_it_is_documented() -> None:
-    with behind() as there:
+    with behind(hands_on_authorization=True) as there:
         proof = there.proof()
         answer = there.ask(proof)
         assert values(answer, "x-forwarded-preferred-username") == ["agent"]
@@ -97,7 +97,7 @@ def test_the_app_is_told_who_calls_as_it_is_documented() -> None:
         assert values(answer, "x-forwarded-email") == []
         assert values(answer, "x-forwarded-access-token") == []
         (user,), (request_id,) = values(answer, "x-forwarded-user"), values(answer, "x-request-id")
-        assert user.endswith("@42")
+        assert user == f"{there.workspace.described(AGENT.id)['id']}@42"
         assert len(request_id) == 36
         assert values(answer, "authorization") == [proof[1]]
         ada = there.workspace.issuer.user_token(AGENT.id, ADA.name)
@@ -136,9 +136,19 @@ def test_who_proves_nothing_or_may_not_use_the_app_does_not_reach_it() -> None:
         assert there.ask(there.proof(STRANGER)).status_code == 403
         assert there.app.requests == 0
         pat = there.workspace.issue_pat(AGENT.id).get_secret_value()
-        assert there.ask(("authorization", f"Bearer {pat}")).status_code == 418
-        there.proxy.admits_pats = False
         assert there.ask(("authorization", f"Bearer {pat}")).status_code == 401
+        there.proxy.admits_pats = True
+        assert there.ask(("authorization", f"Bearer {pat}")).status_code == 418
+
+
+def test_unless_told_otherwise_the_proxy_is_as_unkind_as_it_was_ever_reported_to_be() -> None:
+    with behind() as there:
+        answer = there.ask(there.proof(), ("x-forwarded-user", "boss"))
+        assert values(answer, "authorization") == []
+        assert values(answer, "x-forwarded-access-token") == []
+        assert values(answer, "x-forwarded-user")[0] == "boss"
+        there.proxy.user_form = "name"
+        assert values(there.ask(there.proof()), "x-forwarded-user") == [AGENT.id]
 
 
 def test_an_app_that_is_late_or_away_is_a_gateways_failure(monkeypatch: pytest.MonkeyPatch) -> None:
