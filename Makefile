@@ -163,12 +163,15 @@ databricks-app:  ## create the folder that is uploaded as the Databricks App
 
 # Databricks' command line is available as source only: Go comes as a wheel, and go.sum has the hash of every module.
 BUNDLE := tests/databricks_bundle
+# A build from the module would call itself a development build, for which the bundle's version range does not hold.
+CLI_VERSION = $(shell sed -n 's|^require github.com/databricks/cli v||p' $(BUNDLE)/go.mod)
 
 .venv-go/databricks: requirements/go.txt $(BUNDLE)/go.mod $(BUNDLE)/go.sum | $(VENV)/bin/python
 	@echo "Building Databricks' command line, to check the bundle with: once, about 600 MB and some minutes"
 	$(VENV)/bin/python -m venv .venv-go
 	.venv-go/bin/python $(PIP_QUIETLY) requirements/go.txt
-	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build -o $(CURDIR)/$@ github.com/databricks/cli
+	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build \
+		-ldflags "-X github.com/databricks/cli/internal/build.buildVersion=$(CLI_VERSION)" -o $(CURDIR)/$@ github.com/databricks/cli
 
 databricks-bundle: $(VENV)/.dev .venv-go/databricks  ## the bundle, checked by Databricks' own command line
 	DATABRICKS_CLI=$(CURDIR)/.venv-go/databricks $(BIN)/python -m pytest $(BUNDLE)/cli_checks.py

@@ -135,7 +135,7 @@ def main() -> int:
     try:
         settings = DatabricksSettings.from_environ(os.environ)
         log_as_json(settings.log_level)
-        application = application_of(settings, Workspace.from_environ(os.environ))
+        application = application_of(settings, asyncio.run(Workspace.from_environ(os.environ).discovered()))
         asyncio.run(_serve(application, settings.listen_host, _port(os.environ)))
     except Neo4jM2mError as error:
         logger.error("the app does not start: %s", error)

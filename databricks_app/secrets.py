@@ -136,7 +136,7 @@ class SecretScopes:
             client_id=self._workspace.client_id,
             client_secret=self._workspace.client_secret.get_secret_value(),
             auth_type="oauth-m2m",
-            discovery_url=f"{host}/oidc/.well-known/oauth-authorization-server",
+            discovery_url=f"{self._workspace.issuer}/.well-known/oauth-authorization-server",
             http_timeout_seconds=_REQUEST_SECONDS,
             retry_timeout_seconds=_RETRY_SECONDS,
             product="neo4j-m2m",

@@ -202,6 +202,41 @@ def test_a_bundle_with_the_scope_in_it_takes_the_secret_from_the_app_which_is_wh
     assert deployer.app.workspace.scopes()["another"].permissions == {deployer.somebody: "MANAGE"}
 
 
+def test_a_version_of_the_cli_that_breaks_apps_is_refused(deployer: Deployer) -> None:
+    version = deployer.done("version").strip().rpartition("v")[2]
+    major, minor, _ = version.split(".")
+    deployer.change("!= 1.14.*", f"!= {major}.{minor}.*")
+    ended = deployer.run("bundle", "validate")
+    assert (ended.returncode != 0, version in ended.stdout + ended.stderr) == (True, True)
+    deployer.change(f"!= {major}.{minor}.*", "< 1.12.0")
+    assert deployer.run("bundle", "deploy").returncode != 0
+    assert deployer.app.apps.apps == {}
+
+
+def test_what_an_operator_may_choose_besides_reaches_the_app(deployer: Deployer) -> None:
+    deployer.store_the_secret()
+    deployer.done("bundle", "deploy")
+    (made,) = deployer.app.apps.apps.values()
+    assert (made.document["compute_size"], made.document.get("user_api_scopes") or []) == ("MEDIUM", [])
+    # What docs/databricks.md has in its part on costs, logs and users' tokens.
+    chosen = (
+        "    variables:\n      compute_size: LARGE\n      user_api_scopes: [sql]\n    resources:\n      apps:\n"
+        "        mcp_neo4j:\n          budget_policy_id: 8f9c2f5e-0000-4000-8000-000000000001\n"
+        "          telemetry_export_destinations:\n            - unity_catalog:\n"
+        "                logs_table: main.neo4j.app_logs\n                metrics_table: main.neo4j.app_metrics\n"
+        "                traces_table: main.neo4j.app_traces\n"
+    )
+    deployer.change("    default: true\n", f"    default: true\n{chosen}")
+    assert "Validation OK!" in deployer.done("bundle", "validate", "--strict")
+    deployer.done("bundle", "deploy")
+    assert (made.document["compute_size"], made.document["user_api_scopes"]) == ("LARGE", ["sql"])
+    assert made.document["budget_policy_id"] == "8f9c2f5e-0000-4000-8000-000000000001"
+    (destination,) = made.document["telemetry_export_destinations"]
+    assert destination["unity_catalog"]["logs_table"] == "main.neo4j.app_logs"
+    assert deployer.may_read() == {made.principal.id: "READ"}
+    assert deployer.app.unknown == []
+
+
 def test_deploying_before_there_is_a_secret_says_what_is_missing_and_works_after(deployer: Deployer) -> None:
     ended = deployer.run("bundle", "deploy")
     assert (ended.returncode != 0, "neo4j" in ended.stderr) == (True, True)
