@@ -23,8 +23,8 @@ class Principal:
 
     ``id`` is the platform's stable identifier (an object id, an ARN, an application id), which policies and audit lines
     use; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and scopes alike.
-    ``proved_by`` says how the identity was proved, and ``issuer`` who vouches for it: the same id from another issuer
-    is another principal.
+    ``proved_by`` says how the identity was proved, and ``issuer`` who vouches for it, by the name in the list of
+    issuers: the same id from another issuer is another principal.
     """
 
     platform: str

@@ -95,7 +95,7 @@ class TokenVerifier:
             tenant=caller.tenant,
             roles=caller.roles,
             proved_by=f"token of {issuer.name}",
-            issuer=unverified.issuer,
+            issuer=issuer.name,
         )
         return principal, until
 

@@ -103,7 +103,8 @@ async def counting(settings: Settings) -> AsyncIterator[CountingGraph]:
 async def test_a_verdict_is_remembered(counting: CountingGraph) -> None:
     guard = Guard(counting, AllowList(), longest=1000)
     for value in (1, 2, 3):
-        await guard.require_read("RETURN $value AS x", {"value": value}, deadline=Deadline.after(20))
+        await guard.require_read("MATCH (n) WHERE n.x = $value FINISH", {"value": value}, deadline=Deadline.after(20))
+        await guard.require_read("RETURN $value AS proved_by_its_text", {"value": value}, deadline=Deadline.after(20))
     for _ in range(2):
         with pytest.raises(NotReadOnly):
             await guard.require_read("CREATE (n:Hostile)", {}, deadline=Deadline.after(20))
@@ -155,7 +156,7 @@ async def test_a_statement_that_the_server_never_plans_ends_with_the_call(
 async def test_a_plan_that_is_too_deep_is_an_error_of_the_call(guard: Guard, graph: Database) -> None:
     statement = " ".join(f"UNWIND [1] AS a{number}" for number in range(600)) + " RETURN 1 AS x"
     with pytest.raises(ToolError):
-        await read(guard, graph, statement)
+        await guard.explain(statement, {}, deadline=Deadline.after(20))
     await read(guard, graph, "RETURN 1")
 
 

@@ -230,20 +230,20 @@ def test_the_kinds_that_issue_5_asks_for_are_all_among_the_attacks() -> None:
 READER = frozenset({"Graph.Read"})
 GENUINE: dict[str, tuple[Callable[[World], str], Callable[[World], Principal]]] = {
     "Entra v2, managed identity": (good, lambda w: Principal(
-        "azure", "managed_identity", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure")),
+        "azure", "managed_identity", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure", "azure")),
     "Entra v2, service principal": (lambda w: claims(w, xms_mirid=None), lambda w: Principal(
-        "azure", "service_principal", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure")),
+        "azure", "service_principal", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure", "azure")),
     "Entra v1": (lambda w: w.of["entra-v1"].token("agent"), lambda w: Principal(
-        "azure", "service_principal", OBJECT_ID, "agent", w.of["entra-v1"].tenant, READER, "token of entra-v1")),
+        "azure", "service_principal", OBJECT_ID, "agent", w.of["entra-v1"].tenant, READER, "token of entra-v1", "entra-v1")),
     "Cognito": (lambda w: w.of["aws"].token("agent"), lambda w: Principal(
-        "aws", "service_principal", "agent", "agent", POOL, frozenset({f"{API}/read"}), "token of aws")),
+        "aws", "service_principal", "agent", "agent", POOL, frozenset({f"{API}/read"}), "token of aws", "aws")),
     "Databricks": (lambda w: w.of["databricks"].token("agent"), lambda w: Principal(
         "databricks", "service_principal", "agent", "agent", w.of["databricks"].url.removeprefix("http://"),
-        frozenset({"all-apis"}), "token of databricks")),
+        frozenset({"all-apis"}), "token of databricks", "databricks")),
     "OpenID Connect, ES256": (lambda w: w.of["oidc"].token("agent"), lambda w: Principal(
-        "oidc", "service_principal", "agent", "agent", w.of["oidc"].url, frozenset({"read"}), "token of oidc")),
+        "oidc", "service_principal", "agent", "agent", w.of["oidc"].url, frozenset({"read"}), "token of oidc", "oidc")),
     "within the leeway": (lambda w: claims(w, exp=soon(-20), nbf=soon(20)), lambda w: Principal(
-        "azure", "managed_identity", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure")),
+        "azure", "managed_identity", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure", "azure")),
 }  # fmt: skip
 
 
