@@ -14,8 +14,8 @@
     ):
         print(await client.list_tools())
 
-It works beside either version of the SDK for MCP: the second uses httpx2, the first httpx, and clients of both accept it.
-It is for agents and their developers; the function itself does not use it. Source:
+It works beside either version of the SDK for MCP: the second uses httpx2, the first httpx, and clients of both accept
+it. It is for agents and their developers; the function itself does not use it. Source:
 https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html#urls-auth-iam .
 """
 

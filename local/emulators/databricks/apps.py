@@ -146,7 +146,7 @@ class EmulatedApps:
             raise ApiError(409, "RESOURCE_CONFLICT", "There is an active deployment in progress.")
         if f"{source}/app.yaml" not in files:
             raise ApiError(400, "INVALID_PARAMETER_VALUE", f"There is no app.yaml in {source}.")
-        deployment = {
+        deployment: dict[str, Any] = {
             **{key: asked[key] for key in ("mode", "command", "env_vars") if key in asked},
             "deployment_id": uuid.uuid4().hex,
             "source_code_path": source,

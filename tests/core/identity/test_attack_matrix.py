@@ -234,7 +234,8 @@ GENUINE: dict[str, tuple[Callable[[World], str], Callable[[World], Principal]]] 
     "Entra v2, service principal": (lambda w: claims(w, xms_mirid=None), lambda w: Principal(
         "azure", "service_principal", OBJECT_ID, "agent", w.of["azure"].tenant, READER, "token of azure", "azure")),
     "Entra v1": (lambda w: w.of["entra-v1"].token("agent"), lambda w: Principal(
-        "azure", "service_principal", OBJECT_ID, "agent", w.of["entra-v1"].tenant, READER, "token of entra-v1", "entra-v1")),
+        "azure", "service_principal", OBJECT_ID, "agent", w.of["entra-v1"].tenant, READER, "token of entra-v1",
+        "entra-v1")),
     "Cognito": (lambda w: w.of["aws"].token("agent"), lambda w: Principal(
         "aws", "service_principal", "agent", "agent", POOL, frozenset({f"{API}/read"}), "token of aws", "aws")),
     "Databricks": (lambda w: w.of["databricks"].token("agent"), lambda w: Principal(
