@@ -2,7 +2,8 @@
 
 It has plain routes instead of `AsgiFunctionApp`, whose start-up races with the first requests. A worker has one event
 loop for all calls, so one application and one driver live as long as the worker. Nothing is opened while the module is
-imported: the first call that needs the database opens it, and simultaneous calls wait for it.
+imported: the first call that needs the database opens it, and simultaneous calls wait for it. A wrong
+setting does not remove the routes: `core.misconfigured` answers on them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,7 @@ from core.application import Application
 from core.audit import log_line
 from core.from_settings import configured_grants
 from core.http import HEALTH_PATH, MCP_PATH, Request
+from core.misconfigured import Misconfigured
 
 __all__ = ["app", "application", "application_of", "handle", "request_of"]
 
@@ -81,18 +84,26 @@ async def handle(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     return func.HttpResponse(response.body, status_code=response.status, headers=response.headers)
 
 
-settings = AzureSettings.from_environ(os.environ)
-for name in ("core", "azure_function"):
-    logging.getLogger(name).setLevel(settings.log_level)
+def _configured(environ: Mapping[str, str]) -> tuple[AzureSettings | None, Application | Misconfigured]:
+    """The settings in ``environ`` and the server; or, where that cannot be built, what says so on every route."""
+    try:
+        settings = AzureSettings.from_environ(environ)
+        for name in ("core", "azure_function"):
+            logging.getLogger(name).setLevel(settings.log_level)
+        return settings, application_of(settings)
+    except Exception as error:  # noqa: BLE001 - whatever is raised while the app is imported leaves no route at all
+        return None, Misconfigured(error)
+
+
 for name in ("azure.identity", "azure.core", "msal"):
     logging.getLogger(name).setLevel(logging.WARNING)  # they log each request and each answer's headers
-application = application_of(settings)
+settings, application = _configured(os.environ)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
 @app.function_name("mcp")
-@app.route(route=MCP_PATH.strip("/"), auth_level=level_of(settings))
+@app.route(route=MCP_PATH.strip("/"), auth_level=level_of(settings) if settings else func.AuthLevel.ANONYMOUS)
 async def mcp(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """MCP. All methods come here, so that the caller is authenticated first, and only then learns the right method."""
     return await handle(req, context)
@@ -105,7 +116,7 @@ async def health(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     return await handle(req, context)
 
 
-if settings.caller_auth == "entra":
+if settings is None or settings.caller_auth == "entra":
 
     @app.function_name("metadata")
     @app.route(route=_METADATA_PATH.strip("/"), auth_level=func.AuthLevel.ANONYMOUS)

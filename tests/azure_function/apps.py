@@ -82,14 +82,3 @@ def function_app(running: Subscription, *, leave_out: frozenset[str] = frozenset
             finally:
                 worker.close()
         WATCH.look(path.read_text(), "what a function app says")
-
-
-def loading_error(running: Subscription, *, leave_out: frozenset[str] = frozenset(), **environ: str) -> str:
-    """Why the app is not indexed with ``environ``; empty if it is."""
-    base = {name: value for name, value in running.environ.items() if name not in leave_out}
-    worker = Worker({**base, **environ})
-    try:
-        worker.load()
-        return worker.loading_error or ""
-    finally:
-        worker.close()

@@ -22,7 +22,7 @@ from local.console import Console
 from local.emulators.azure.emulate import AzurePlatform, Subscription, platform
 from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
-from tests.azure_function.apps import App, call, function_app, loading_error
+from tests.azure_function.apps import App, call, function_app
 from tests.azure_function.conftest import SECRET
 from tests.support.waiting import eventually
 
@@ -186,15 +186,31 @@ def test_an_api_key_opens_the_door_with_the_rights_of_its_principal_and_nothing_
         ({}, frozenset(), "NEO4J_M2M_ISSUERS"),
         ({"NEO4J_M2M_CALLER_AUTH": "api_key"}, frozenset(), "NEO4J_M2M_KEYS_SECRET"),
         ({"NEO4J_M2M_CALLER_AUTH": "function_key"}, frozenset(), "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL"),
-        ({"NEO4J_M2M_ISSUERS": "[[issuer]]\n"}, frozenset(), "IssuerError"),
-        ({**KEY_MODE, "NEO4J_M2M_POLICY": "[[rule]]\n"}, frozenset(), "PolicyError"),
+        ({"NEO4J_M2M_ISSUERS": "[[issuer]]\n"}, frozenset(), "NEO4J_M2M_ISSUERS, line 1"),
+        ({**KEY_MODE, "NEO4J_M2M_POLICY": "[[rule]]\n"}, frozenset(), "NEO4J_M2M_POLICY, line 1"),
+        ({**KEY_MODE, "NEO4J_M2M_LOG_LEVEL": CANARY}, frozenset(), "NEO4J_M2M_LOG_LEVEL"),
         ({**KEY_MODE, "NEO4J_M2M_SECRET": "s"}, frozenset({"NEO4J_M2M_VAULT_URL"}), "NEO4J_M2M_VAULT_URL"),
     ],
 )
-def test_an_app_that_would_be_open_or_cannot_work_is_not_indexed(
+def test_an_app_that_would_be_open_or_cannot_work_answers_503_on_every_route_and_logs_why(
     running: Subscription, environ: dict[str, str], leave_out: frozenset[str], said: str
 ) -> None:
-    assert said in loading_error(running, leave_out=leave_out, **environ)
+    with function_app(running, leave_out=leave_out, **environ) as app, httpx2.Client(trust_env=False) as client:
+        for answer in (
+            app.post(call()),
+            app.post(call(), x_functions_key=app.keys.master),
+            client.get(app.url),
+            client.get(f"{app.origin}/health"),
+            client.get(f"{app.origin}/.well-known/oauth-protected-resource"),
+            client.get(f"{app.origin}/.well-known/oauth-protected-resource/mcp"),
+        ):
+            assert answer.status_code == 503, answer.url
+            assert said not in answer.text
+            assert "NEO4J" not in answer.text
+            assert answer.headers["retry-after"]
+        # Once while the app is imported, which a host may lose, and with each of the six requests.
+        assert app.said.count(said) == 7
+        assert CANARY not in app.said
 
 
 def test_the_audit_line_names_the_invocation_and_the_operation_of_application_insights(by_key: App) -> None:

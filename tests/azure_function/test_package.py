@@ -101,6 +101,8 @@ def test_audit_lines_are_not_sampled_away() -> None:
     logging = json.loads((ROOT / "host.json").read_text())["logging"]
     assert "Trace" in logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
     assert logging["logLevel"]["Function"] == "Information"
+    # How many functions the host has found, and why it found none, is said on this level.
+    assert logging["logLevel"]["Host.Startup"] == "Information"
 
 
 @pytest.mark.processes

@@ -153,13 +153,17 @@ def test_each_mode_yields_its_routes_and_their_levels(
         ({"NEO4J_M2M_CALLER_AUTH": "anonymous"}, "NEO4J_M2M_CALLER_AUTH"),
     ],
 )
-def test_a_mode_that_would_be_open_is_not_loaded_and_the_worker_says_why(
+def test_a_mode_that_would_be_open_answers_503_on_every_route_and_the_log_says_why(
     published: Path, environ: dict[str, str], named: str, placeholder: bool
 ) -> None:
-    said, _ = worked(published, environ, placeholder=placeholder)
-    assert not said["loaded"]
-    assert named in said["exception"]
-    assert said["functions"] == {}
+    asked = [invocation(name, "GET") for name in ("mcp", "health", "metadata", "metadata_of_mcp")]
+    said, log = worked(published, environ, asked, placeholder=placeholder)
+    assert said["loaded"], said["exception"]
+    assert levels(said) == {"mcp": ("mcp", "ANONYMOUS"), **OPEN_TO_ALL, **METADATA}
+    for answer in said["answers"][0]:
+        assert answer["status"] == 503
+        assert named not in answer["body"]
+    assert log.count(named) == 1 + len(asked)
 
 
 def test_fifty_first_calls_at_once_read_the_graph_with_a_secret_from_the_vault(
