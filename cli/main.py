@@ -158,6 +158,7 @@ def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     explain.add_argument("--platform", required=True, choices=(*PLATFORMS, "local"))
     explain.add_argument("--kind", required=True, choices=get_args(PrincipalKind))
     explain.add_argument("--id", required=True, help="the platform's identifier; of an API key, its name")
+    explain.add_argument("--blueprint", default="", help="of an agent identity, the blueprint it was made from")
     explain.add_argument("--tenant", default="", help="tenant or account")
     explain.add_argument("--role", action="append", default=[], help="a role or scope; may be given more than once")
     explain.set_defaults(run=_explain_policy)
@@ -295,6 +296,7 @@ def _explain_policy(arguments: argparse.Namespace, settings: CommandLineSettings
         platform=arguments.platform,
         kind=arguments.kind,
         id=arguments.id,
+        blueprint=arguments.blueprint,
         tenant=arguments.tenant,
         roles=frozenset(arguments.role),
     )

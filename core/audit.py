@@ -69,6 +69,7 @@ class AuditRecord:
             "id": principal.id,
             "kind": principal.kind,
             **({"tenant": principal.tenant} if principal.tenant else {}),
+            **({"blueprint": principal.blueprint} if principal.blueprint else {}),
             "proved_by": principal.proved_by,
         }
 

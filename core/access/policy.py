@@ -33,12 +33,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from core.access.grant import Grant, GrantedTool
 from core.errors import PolicyError
+from core.identity.guid import folded
 from core.identity.principal import Principal, PrincipalKind
 from core.toml_source import TomlTables, as_list, text_of
 
 __all__ = ["Decision", "Policy", "parse_policy", "read_policy"]
 
-_CONDITIONS = ("platform", "kind", "id", "tenant", "role")
+_CONDITIONS = ("platform", "kind", "id", "blueprint", "tenant", "role")
 
 _DECISIONS_KEPT = 4096
 
@@ -56,6 +57,7 @@ class _Rule(BaseModel):
     platform: _Patterns | None = None
     kind: _Patterns | None = None
     id: _Patterns | None = None
+    blueprint: _Patterns | None = None
     tenant: _Patterns | None = None
     role: _Patterns | None = None
     access: Literal["read", "write"] = "read"
@@ -193,12 +195,13 @@ def _compile(rule: _Rule) -> _Compiled:
 
 
 def _matcher(name: str, patterns: Iterable[str]) -> Callable[[Principal], bool]:
-    """Whether a principal's attribute fits one of ``patterns``; of its roles, one has to."""
-    exact = frozenset(pattern for pattern in patterns if not any(character in pattern for character in "*?["))
-    globs = [re.compile(translate(pattern)) for pattern in patterns if pattern not in exact]
+    """Whether a principal's attribute fits one of ``patterns``; of its roles, one has to. GUIDs have no letter case."""
+    plain = frozenset(pattern for pattern in patterns if not any(character in pattern for character in "*?["))
+    globs = [re.compile(translate(pattern)) for pattern in patterns if pattern not in plain]
+    exact = frozenset(folded(pattern) for pattern in plain)
 
     def fits(value: str) -> bool:
-        return value in exact or any(glob.match(value) for glob in globs)
+        return folded(value) in exact or any(glob.match(value) for glob in globs)
 
     if name == "role":
         return lambda principal: any(fits(role) for role in principal.roles)

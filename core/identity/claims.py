@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import Unauthenticated
+from core.identity.guid import folded
 from core.identity.principal import PrincipalKind
 
 __all__ = ["TokenCaller", "caller_of"]
@@ -30,6 +31,7 @@ class TokenCaller:
     tenant: str
     roles: frozenset[str]
     audiences: frozenset[str]
+    blueprint: str = ""
 
 
 def caller_of(platform: str, claims: Claims) -> TokenCaller:
@@ -50,22 +52,37 @@ def _entra(claims: Claims) -> TokenCaller:
     Sources: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference and
     https://learn.microsoft.com/entra/identity-platform/scenario-protected-web-api-verification-scope-app-roles (in a
     token of an application, ``oid`` and ``sub`` are the same). An ID token for this server has neither ``azp`` nor
-    ``appid``.
+    ``appid``. ``xms_par_app_azp`` is in tokens that an agent identity gets, and in no other; it names the agent's
+    blueprint (https://learn.microsoft.com/entra/agent-id/agent-token-claims ).
     """
     clients = {_text(claims, name) for name in ("azp", "appid") if name in claims}
     if len(clients) != 1:
         raise Unauthenticated("the token does not say which application it was issued to")
-    client, object_id, tenant = clients.pop(), _text(claims, "oid"), _text(claims, "tid")
+    client, object_id, tenant = folded(clients.pop()), folded(_text(claims, "oid")), folded(_text(claims, "tid"))
+    subject = claims.get("sub")
     declared = claims.get("idtyp")
-    app = declared == "app" or (declared is None and "scp" not in claims and claims.get("sub") == object_id)
+    app = declared == "app" or (
+        declared is None and "scp" not in claims and isinstance(subject, str) and folded(subject) == object_id
+    )
+    blueprint = _text(claims, "xms_par_app_azp") if "xms_par_app_azp" in claims else ""
     kind: PrincipalKind = "user_on_behalf"
     if app and "scp" not in claims:
         kind = "managed_identity" if "xms_mirid" in claims else "service_principal"
+        kind = "agent_identity" if blueprint else kind
     name = (
         _label(claims, "app_displayname") if kind != "user_on_behalf" else _label(claims, "preferred_username", "upn")
     )
     roles = _words(claims, "roles") | _words(claims, "scp")
-    return TokenCaller(client, kind, object_id, name or client, tenant, roles, _audiences(claims))
+    return TokenCaller(
+        client=client,
+        kind=kind,
+        id=object_id,
+        name=name or client,
+        tenant=tenant,
+        roles=roles,
+        audiences=frozenset(folded(audience) for audience in _audiences(claims)),
+        blueprint=folded(blueprint),
+    )
 
 
 def _cognito(claims: Claims) -> TokenCaller:

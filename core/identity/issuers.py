@@ -9,6 +9,7 @@
     audience = ["api://neo4j", "6f9619ff-8b86-d011-b42d-00c04fc964ff"]
     jwks_uri = "https://…"                       # where the keys are; left out, the issuer's own metadata tells
     clients = ["7c9e6679-…"]                     # the applications that may call; left out, all that get a token
+    blueprints = ["9b2f4c1e-…"]                  # the agents that may also call, by the blueprint of their identity
     roles = ["Graph.Read"]                       # one of these roles or scopes is required; left out, none
     tenant = "TENANT"                            # what the tenant of the caller must be; left out, any
     app_only = true                              # refuse tokens that were issued for a user; the default
@@ -19,13 +20,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from core.errors import IssuerError
 from core.fetch import is_loopback
+from core.identity.guid import folded
 from core.toml_source import TomlTables, as_list, text_of
 
 __all__ = ["TrustedIssuer", "parse_issuers", "read_issuers"]
@@ -57,6 +59,12 @@ def _exact(value: str) -> str:
     return value
 
 
+def _one(value: str) -> str:
+    if re.search(r"[,;\s]", value):
+        raise ValueError('names one application each: write a list, ["…", "…"], not a text with commas or spaces in it')
+    return folded(value)
+
+
 def _frozen(value: Any) -> Any:
     listed = as_list(value)
     return tuple(listed) if isinstance(listed, list) else listed
@@ -64,6 +72,7 @@ def _frozen(value: Any) -> Any:
 
 _Text = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_exact)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_frozen), Field(min_length=1)]
+_Clients = Annotated[tuple[Annotated[_Text, AfterValidator(_one)], ...], BeforeValidator(_frozen), Field(min_length=1)]
 _Url = Annotated[_Text, AfterValidator(_checked_url)]
 _Urls = Annotated[tuple[_Url, ...], BeforeValidator(_frozen), Field(min_length=1)]
 
@@ -78,7 +87,8 @@ class TrustedIssuer(BaseModel):
     issuer: _Urls
     audience: _Texts
     jwks_uri: _Url | None = None
-    clients: _Texts | None = None
+    clients: _Clients | None = None
+    blueprints: _Clients | None = None
     roles: _Texts | None = None
     tenant: _Text | None = None
     app_only: bool = True
@@ -92,6 +102,28 @@ class TrustedIssuer(BaseModel):
         if value and not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) for scope in value):
             raise ValueError('a scope must not contain spaces, " or \\')
         return value
+
+    @field_validator("audience")
+    @classmethod
+    def _guids_without_case(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(folded(audience) for audience in value)
+
+    @field_validator("tenant")
+    @classmethod
+    def _guid_without_case(cls, value: str | None) -> str | None:
+        return None if value is None else folded(value)
+
+    @model_validator(mode="after")
+    def _blueprints_are_of_entra(self) -> Self:
+        if self.blueprints is not None and self.platform != "azure":
+            raise ValueError('blueprints: only tokens of platform "azure" name one')
+        return self
+
+    def admits_client(self, client: str) -> bool:
+        """Whether the application ``client`` may call: it is listed, or nothing is, neither it nor a blueprint."""
+        if self.clients is None:
+            return self.blueprints is None
+        return client in self.clients
 
     @property
     def asked_scopes(self) -> tuple[str, ...]:

@@ -8,9 +8,19 @@ from typing import Literal
 __all__ = ["LOCAL_PRINCIPAL", "Identity", "Principal", "PrincipalKind"]
 
 PrincipalKind = Literal[
-    "managed_identity", "service_principal", "iam_role", "iam_user", "api_key", "user_on_behalf", "forwarded", "local"
+    "managed_identity",
+    "service_principal",
+    "agent_identity",
+    "iam_role",
+    "iam_user",
+    "api_key",
+    "user_on_behalf",
+    "forwarded",
+    "local",
 ]
-"""``forwarded`` is a caller who is only named in a header of the platform's proxy; nothing proves it."""
+"""``agent_identity`` is an agent that has an identity of its own in Microsoft Entra, made from a blueprint.
+``forwarded`` is a caller who is only named in a header of the platform's proxy; nothing proves it.
+"""
 
 
 Identity = tuple[str, str, str, str, str]
@@ -23,8 +33,9 @@ class Principal:
 
     ``id`` is the platform's stable identifier (an object id, an ARN, an application id), which policies and audit lines
     use; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and scopes alike.
-    ``proved_by`` says how the identity was proved, and ``issuer`` who vouches for it, by the name in the list of
-    issuers: the same id from another issuer is another principal.
+    ``blueprint`` is the application id of what an agent identity was made from; it stays when the agent gets another
+    identity. In a user's call, it is that of the agent. ``proved_by`` says how the identity was proved, and ``issuer``
+    who vouches for it, by the name in the list of issuers: the same id from another issuer is another principal.
     """
 
     platform: str
@@ -35,6 +46,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
     proved_by: str = ""
     issuer: str = ""
+    blueprint: str = ""
 
     @property
     def identity(self) -> Identity:

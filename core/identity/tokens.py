@@ -96,6 +96,7 @@ class TokenVerifier:
             roles=caller.roles,
             proved_by=f"token of {issuer.name}",
             issuer=issuer.name,
+            blueprint=caller.blueprint,
         )
         return principal, until
 
@@ -155,9 +156,12 @@ def _admit(caller: TokenCaller, issuer: TrustedIssuer) -> None:
         raise Unauthenticated("the token was issued for another audience than this server")
     if issuer.tenant is not None and caller.tenant != issuer.tenant:
         raise Unauthenticated("the token is of another tenant than the one that is accepted here")
-    if issuer.clients is not None and caller.client not in issuer.clients:
+    by_blueprint = bool(caller.blueprint) and caller.blueprint in (issuer.blueprints or ())
+    if not by_blueprint and not issuer.admits_client(caller.client):
         raise Unauthenticated("the token's client is not one that is accepted here")
     if issuer.app_only and caller.kind == "user_on_behalf":
         raise Unauthenticated("the token acts for a user, or does not say; only applications are accepted")
+    if by_blueprint and caller.kind == "agent_identity":
+        return
     if issuer.roles is not None and not caller.roles & set(issuer.roles):
         raise Forbidden("The token has none of the roles or scopes that are needed here.", issuer.asked_scopes)

@@ -35,6 +35,11 @@ def _managed_identity(name: str, *roles: str) -> Client:
     )
 
 
+def _agent_identity(name: str, blueprint: str, *roles: str) -> Client:
+    """It has no credential: its blueprint's platform gets tokens for it, and nobody else does."""
+    return Client(_identifier(), scopes=frozenset(roles), object_id=_identifier(), name=name, blueprint=blueprint)
+
+
 def _service_principal(name: str, *roles: str) -> Client:
     secret = secrets.token_urlsafe(24)
     return Client(_identifier(), secret, scopes=frozenset(roles), object_id=_identifier(), name=name)
@@ -44,6 +49,8 @@ def _service_principal(name: str, *roles: str) -> Client:
 class Tenant:
     """The tenant. ``function`` is the function's own managed identity, ``project`` that of a Foundry project.
 
+    ``shared_agent`` and ``published_agent`` are agent identities, both made from ``blueprint``: the one that the agents
+    of a project share, which has the role, and the new one that an agent gets when it is published, which has none.
     ``agent`` and ``intruder`` are service principals with secrets, ``user`` is a person who signs in. ``token_version``
     is the version of tokens for the API: 2, or 1, which is the default of an app registration.
     """
@@ -52,6 +59,9 @@ class Tenant:
     app_id: str = field(default_factory=_identifier)
     function: Client = field(default_factory=lambda: _managed_identity("neo4j-m2m"))
     project: Client = field(default_factory=lambda: _managed_identity("foundry-project", READER_ROLE))
+    blueprint: str = field(default_factory=_identifier)
+    shared_agent: Client = field(init=False)
+    published_agent: Client = field(init=False)
     agent: Client = field(default_factory=lambda: _service_principal("foundry-agent", READER_ROLE))
     intruder: Client = field(default_factory=lambda: _service_principal("intruder", READER_ROLE))
     user: User = field(
@@ -59,10 +69,15 @@ class Tenant:
     )
     token_version: int = 2
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shared_agent", _agent_identity("shared-agent", self.blueprint, READER_ROLE))
+        object.__setattr__(self, "published_agent", _agent_identity("published-agent", self.blueprint))
+
     def issuer(self) -> Issuer:
         """The issuer of the tenant's tokens."""
         api = Resource(AUDIENCE, self.app_id, self.token_version)
-        clients = [self.function, self.project, self.agent, self.intruder]
+        agents = [self.shared_agent, self.published_agent]
+        clients = [self.function, self.project, *agents, self.agent, self.intruder]
         return Issuer(
             "entra", clients, [api, Resource(VAULT_RESOURCE, token_version=1)], users=[self.user], tenant=self.id
         )

@@ -50,7 +50,8 @@ class Resource:
 class Client:
     """A registered application, with a secret, or with the public key (PEM) of its assertions, or with both.
 
-    ``scopes`` are the scopes that it may ask for; in Entra's shape, the application roles that it has. ``serves`` names
+    ``scopes`` are the scopes that it may ask for; in Entra's shape, the application roles that it has. ``blueprint`` is
+    the application id of what an agent identity of Entra was made from. ``serves`` names
     the resources that it is, as in tokens. A user's token for one of these can be exchanged for a token for one of
     ``may_ask_for``, which are identifiers. By default, a client may exchange nothing; but in Entra's shape it also
     serves its own id and the resource with that ``app_id``. For its own tokens, and for those of users whose password
@@ -64,6 +65,7 @@ class Client:
     object_id: str = ""
     name: str = ""
     managed_identity: str | None = None
+    blueprint: str | None = None
     serves: frozenset[str] = frozenset()
     may_ask_for: frozenset[str] = frozenset()
 

@@ -207,6 +207,9 @@ class Issuer:
                 claims |= {"ver": "1.0", "idtyp": "app", "app_displayname": client.name or client.id}
             if client.managed_identity:
                 claims["xms_mirid"] = client.managed_identity
+            if client.blueprint:
+                # Of the facets, 11 stands for an agent identity.
+                claims |= {"xms_par_app_azp": client.blueprint, "xms_act_fct": "11 3 9", "xms_sub_fct": "11 3 9"}
             return claims if scopes else {name: value for name, value in claims.items() if name != "roles"}
         claims |= {"sub": client.id, "client_id": client.id, "scope": " ".join(scopes), "jti": str(uuid.uuid4())}
         if self.shape == "cognito":
@@ -220,7 +223,7 @@ class Issuer:
         if self.shape != "entra":
             more = {"username": user.name} if self.shape == "cognito" else {}
             return claims | {"sub": user.id} | more
-        for name in ("roles", "xms_mirid", "app_displayname"):
+        for name in ("roles", "xms_mirid", "xms_sub_fct", "app_displayname"):
             claims.pop(name, None)
         name = "upn" if resource.token_version == 1 else "preferred_username"
         # In a user's token, the subject differs for each application; only the object id is the same.
