@@ -125,7 +125,7 @@ $(AZURE_PACKAGE)/node_modules/.ready: .venv-node/.ready $(AZURE_PACKAGE)/package
 	@touch $@
 
 azure-package: $(VENV)/.dev .venv-go/azd $(AZURE_PACKAGE)/node_modules/.ready  ## what Azure's tools make of this repository
-	$(BIN)/python -m pytest $(AZURE_PACKAGE)/package_checks.py
+	$(BIN)/python -m pytest $(AZURE_PACKAGE)/package_checks.py $(AZURE_PACKAGE)/parameter_checks.py
 
 azure-worker: $(VENV)/.dev .venv-azure/.ready .venv-go/azd  ## the Azure function in Azure's own Python worker
 	$(BIN)/python -m pytest tests/azure_function/worker_checks.py

@@ -5,7 +5,10 @@ param name = 'flights'
 param apiClientId = '00000000-0000-0000-0000-000000000000'
 param clientIds = [
   '00000000-0000-0000-0000-000000000001' // the Foundry project's identity
-  '00000000-0000-0000-0000-000000000002' // the agent's identity, once it is published
+]
+param blueprintIds = [
+  '00000000-0000-0000-0000-000000000002' // the blueprint of the project's agents, which a published agent keeps
 ]
 param secretsOfficerId = '00000000-0000-0000-0000-000000000003'
 param alertEmail = 'graph-operators@example.com'
+param foundryProjectId = '' // the Foundry project that gets the connection; empty for none

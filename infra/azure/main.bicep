@@ -21,8 +21,11 @@ param tenantId string = tenant().tenantId
 @description('The application (client) id of the API\'s registration in Entra. Needed if callerAuth is entra.')
 param apiClientId string = ''
 
-@description('The Application ID URI of the API\'s registration: the audience of the callers\' tokens.')
-param audience string = 'api://${apiClientId}'
+@description('The URL of the MCP endpoint on a domain of your own, such as https://graph.contoso.com/mcp; empty for the one that Azure gives. The domain must be a verified one of the tenant.')
+param publicUrl string = ''
+
+@description('The Application ID URI of the API\'s registration: the audience of the callers\' tokens. If it is publicUrl, MCP clients get a token with nothing but their id and secret.')
+param audience string = empty(publicUrl) ? 'api://${apiClientId}' : publicUrl
 
 @description('How callers prove who they are.')
 @allowed([
@@ -32,8 +35,17 @@ param audience string = 'api://${apiClientId}'
 ])
 param callerAuth string = 'entra'
 
-@description('The client ids that may call: of the Foundry project\'s identity, of its agents\' identities, of service principals. If the list is empty, no token is accepted and the function does not start.')
+@description('The client ids that may call: of the Foundry project\'s identity, of service principals, of applications that users sign in to.')
 param clientIds array = []
+
+@description('More client ids, as one text with commas between them; azd can set no list.')
+param clientIdList string = ''
+
+@description('The blueprints whose agents may call, by application id. An agent keeps its blueprint when it is published and gets a new identity.')
+param blueprintIds array = []
+
+@description('More blueprints, as one text with commas between them.')
+param blueprintIdList string = ''
 
 @description('App roles or scopes; a token must have one of them.')
 param requiredRoles array = [
@@ -41,8 +53,12 @@ param requiredRoles array = [
   'Graph.Write'
 ]
 
-@description('Whether tokens that act for a user are accepted, too (OAuth identity passthrough).')
-param acceptUsers bool = false
+@description('Whether tokens that act for a user are accepted, too (OAuth identity passthrough, or the user\'s Entra token). A text, since azd can set nothing else.')
+@allowed([
+  'false'
+  'true'
+])
+param acceptUsers string = 'false'
 
 @description('Who may do what, as TOML. If empty, policy.toml beside this file.')
 param policy string = ''
@@ -51,15 +67,22 @@ param policy string = ''
 param functionKeyPrincipal string = ''
 
 @description('The name of the secret with the database credential: Aura\'s file as it is, or JSON.')
+@minLength(1)
+@maxLength(127)
 param secretName string = 'neo4j-credential'
 
 @description('The name of the secret with the hashes of API keys; empty for no API keys.')
+@maxLength(127)
 param keysSecretName string = ''
 
-@description('Whether App Service verifies tokens before the function does. Only used in mode entra without API keys, since App Service does not know the keys.')
-param easyAuth bool = true
+@description('Whether App Service verifies tokens before the function does. Only used in mode entra without API keys and blueprints, since App Service knows neither. It answers discovery itself then, by a preview.')
+@allowed([
+  'false'
+  'true'
+])
+param easyAuth string = 'false'
 
-@description('The object id of the person or group that writes the secrets, which gets the role Key Vault Secrets Officer; empty for nobody.')
+@description('The object id of the person, group or service principal that writes the secrets, which gets the role Key Vault Secrets Officer; empty for nobody.')
 param secretsOfficerId string = ''
 
 @description('The kind of secretsOfficerId.')
@@ -73,6 +96,7 @@ param secretsOfficerType string = 'User'
 @description('The Python of the function.')
 @allowed([
   '3.11'
+  '3.12'
   '3.13'
 ])
 param pythonVersion string = '3.13'
@@ -108,12 +132,19 @@ param poolSize int = 5
 @description('More settings of the server by their full names, such as NEO4J_M2M_MAX_ROWS. Never a credential.')
 param moreSettings object = {}
 
-@description('public: the vault answers on the internet, to identities with a role. private: it has only a private endpoint, and the function has a network and a fixed outbound address.')
+@description('public: vault and storage answer on the internet, to identities with a role. private: they have only private endpoints, and the function has a network and a fixed outbound address.')
 @allowed([
   'public'
   'private'
 ])
 param network string = 'public'
+
+@description('public: the function answers on the internet. private: it answers through a private endpoint in its network only, and so does publishing; it needs network to be private.')
+@allowed([
+  'public'
+  'private'
+])
+param inbound string = 'public'
 
 @description('The addresses of the network, if it is private; at least a /24.')
 param addressPrefix string = '10.83.0.0/24'
@@ -139,28 +170,80 @@ param alertFailedCalls int = 5
 @minValue(1)
 param alertSlowMilliseconds int = 5000
 
-var suffix = uniqueString(resourceGroup().id, name)
+@description('The resource id of the Foundry project that gets a connection to the function; empty for none. azd asks for it.')
+param foundryProjectId string
+
+@description('Who calls through the connection; the ways that need a secret are in infra/foundry/connection.bicep.')
+@allowed([
+  'project_identity'
+  'agent_identity'
+  'user_token'
+])
+param foundryProof string = 'project_identity'
+
+@description('The name of the connection.')
+param foundryConnectionName string = 'neo4j'
+
+// GUIDs are the same in capitals; App Service compares them letter by letter, and Entra writes small ones.
+var clients = map(union(clientIds, filter(map(split(clientIdList, ','), each => trim(each)), each => !empty(each))), each => toLower(each))
+var blueprints = map(union(blueprintIds, filter(map(split(blueprintIdList, ','), each => trim(each)), each => !empty(each))), each => toLower(each))
+var named = union(clients, blueprints, [
+  tenantId
+], filter([
+  apiClientId
+  secretsOfficerId
+], each => !empty(each)))
+var noGuids = filter(named, each => join(map(split(each, '-'), part => string(length(part))), '-') != '8-4-4-4-12')
+var byToken = callerAuth == 'entra'
+
+// Whatever cannot work is said here, before anything is created; each text ends as a sentence.
+var problems = filter([
+  empty(noGuids) ? '' : 'These are not ids of the form that Entra has (8-4-4-4-12 digits): "${join(noGuids, '", "')}". Look at clientIds, clientIdList (azd: CALLER_CLIENT_IDS, with commas between several), blueprintIds, blueprintIdList, apiClientId, tenantId and secretsOfficerId.'
+  byToken && empty(apiClientId) ? 'apiClientId (azd: API_CLIENT_ID) is empty, and callerAuth is entra: set it to the client id of the API\'s registration.' : ''
+  byToken && empty(clients) && empty(blueprints) ? 'Nobody may call: list client ids in clientIds (azd: CALLER_CLIENT_IDS) or blueprints in blueprintIds (azd: CALLER_BLUEPRINT_IDS).' : ''
+  callerAuth == 'api_key' && empty(keysSecretName) ? 'callerAuth is api_key: set keysSecretName (azd: KEYS_SECRET_NAME) to the name of the secret with the keys\' hashes.' : ''
+  callerAuth == 'function_key' && empty(functionKeyPrincipal) ? 'callerAuth is function_key: set functionKeyPrincipal (azd: FUNCTION_KEY_PRINCIPAL), as whom the policy is to know the callers.' : ''
+  callerAuth == 'function_key' && !empty(keysSecretName) ? 'callerAuth is function_key, which knows no API keys: leave keysSecretName empty.' : ''
+  inbound == 'private' && network != 'private' ? 'inbound is private, and there is no network: set network to private, too.' : ''
+  empty(publicUrl) || startsWith(publicUrl, 'https://') ? '' : 'publicUrl has to begin with https://.'
+  empty(alertEmail) || contains(alertEmail, '@') ? '' : 'alertEmail is no mail address.'
+  empty(foundryProjectId) || length(split(foundryProjectId, '/')) == 11 && contains(toLower(foundryProjectId), '/providers/microsoft.cognitiveservices/accounts/') ? '' : 'foundryProjectId (azd: FOUNDRY_PROJECT_ID) is no resource id of a project: /subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…/projects/… .'
+], each => !empty(each))
+
+var suffix = empty(problems) ? uniqueString(resourceGroup().id, name) : fail(join(problems, ' '))
+var hostName = toLower(replace(replace(name, '_', '-'), '.', '-'))
 var isPrivate = network == 'private'
-var loginUrl = '${environment().authentication.loginEndpoint}${tenantId}'
+var tenantName = toLower(tenantId)
+var loginUrl = '${environment().authentication.loginEndpoint}${tenantName}'
 var tokenIssuer = '${loginUrl}/v2.0'
-var appOnly = acceptUsers ? 'false' : 'true'
+var appOnly = acceptUsers == 'true' ? 'false' : 'true'
+var audiences = union([
+  audience
+], [
+  'api://${apiClientId}'
+  apiClientId
+])
+var projectPath = split(foundryProjectId, '/')
 
 // A JSON array of texts is a TOML array of texts, too. Because of the first line, the text does not begin with a bracket,
 // which would mark an expression of Resource Manager.
-var issuers = join([
+var issuers = join(concat([
   '# Written by main.bicep.'
   '[[issuer]]'
   'name = "entra"'
   'platform = "azure"'
-  'issuer = ["${tokenIssuer}", "https://sts.windows.net/${tenantId}/"]'
-  'audience = ["${audience}", "${apiClientId}"]'
-  'clients = ${string(clientIds)}'
+  'issuer = ["${tokenIssuer}", "https://sts.windows.net/${tenantName}/"]'
+  'audience = ${string(audiences)}'
   'roles = ${string(requiredRoles)}'
-  'tenant = "${tenantId}"'
+  'tenant = "${tenantName}"'
   'app_only = ${appOnly}'
-], '\n')
+], empty(clients) ? [] : [
+  'clients = ${string(clients)}'
+], empty(blueprints) ? [] : [
+  'blueprints = ${string(blueprints)}'
+]), '\n')
 
-var policyText = empty(policy) ? replace(loadTextContent('policy.toml'), 'TENANT', tenantId) : policy
+var policyText = empty(policy) ? replace(loadTextContent('policy.toml'), 'TENANT', tenantName) : policy
 
 var serverSettings = {
   NEO4J_M2M_CALLER_AUTH: callerAuth
@@ -198,6 +281,7 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     functionPrincipalId: identity.properties.principalId
+    publicAccess: !isPrivate
   }
 }
 
@@ -224,14 +308,41 @@ module privateNetwork 'modules/network.bicep' = if (isPrivate) {
     location: location
     tags: tags
     addressPrefix: addressPrefix
-    vaultId: vault.outputs.vaultId
+  }
+}
+
+module vaultEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
+  name: 'vault-endpoint'
+  params: {
+    name: 'pe-vault-${suffix}'
+    location: location
+    tags: tags
+    networkId: privateNetwork!.outputs.networkId
+    subnetId: privateNetwork!.outputs.endpointSubnetId
+    serviceId: vault.outputs.vaultId
+    service: 'vault'
+    zoneName: 'privatelink.vaultcore.azure.net'
+  }
+}
+
+module storageEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
+  name: 'storage-endpoint'
+  params: {
+    name: 'pe-storage-${suffix}'
+    location: location
+    tags: tags
+    networkId: privateNetwork!.outputs.networkId
+    subnetId: privateNetwork!.outputs.endpointSubnetId
+    serviceId: storage.outputs.accountId
+    service: 'blob'
+    zoneName: 'privatelink.blob.${environment().suffixes.storage}'
   }
 }
 
 module function 'modules/function.bicep' = {
   name: 'function'
   params: {
-    name: 'func-${name}-${suffix}'
+    name: 'func-${hostName}-${suffix}'
     suffix: suffix
     location: location
     tags: tags
@@ -247,14 +358,46 @@ module function 'modules/function.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     concurrencyPerInstance: concurrencyPerInstance
-    easyAuth: easyAuth && callerAuth == 'entra' && empty(keysSecretName)
+    easyAuth: easyAuth == 'true' && byToken && empty(keysSecretName) && empty(blueprints)
+    publicAccess: inbound == 'public'
+    publicUrl: publicUrl
+    tokenScope: '${audience}/.default'
     tokenIssuer: tokenIssuer
     apiClientId: apiClientId
-    audiences: [
-      audience
-      apiClientId
-    ]
-    clientIds: clientIds
+    audiences: audiences
+    clientIds: clients
+  }
+  // The host fetches its package and its keys from the storage when it starts.
+  dependsOn: [
+    storageEndpoint
+    vaultEndpoint
+  ]
+}
+
+module functionEndpoint 'modules/endpoint.bicep' = if (isPrivate && inbound == 'private') {
+  name: 'function-endpoint'
+  params: {
+    name: 'pe-function-${suffix}'
+    location: location
+    tags: tags
+    networkId: privateNetwork!.outputs.networkId
+    subnetId: privateNetwork!.outputs.endpointSubnetId
+    serviceId: function.outputs.functionId
+    service: 'sites'
+    zoneName: 'privatelink.azurewebsites.net'
+  }
+}
+
+module foundry '../foundry/connection.bicep' = if (!empty(foundryProjectId)) {
+  name: 'foundry-${suffix}'
+  scope: resourceGroup(empty(foundryProjectId) ? subscription().subscriptionId : projectPath[2], empty(foundryProjectId) ? resourceGroup().name : projectPath[4])
+  params: {
+    foundryName: empty(foundryProjectId) ? '' : projectPath[8]
+    projectName: empty(foundryProjectId) ? '' : projectPath[10]
+    connectionName: foundryConnectionName
+    mcpUrl: function.outputs.mcpUrl
+    proof: foundryProof
+    audience: audience
   }
 }
 
@@ -276,7 +419,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
 output functionName string = function.outputs.functionName
 
 @description('The URL that an MCP client, and Foundry, calls.')
-output mcpUrl string = 'https://${function.outputs.hostName}/mcp'
+output mcpUrl string = function.outputs.mcpUrl
 
 @description('The URL that says whether the function is up; it needs no authentication.')
 output healthUrl string = 'https://${function.outputs.hostName}/health'

@@ -1,5 +1,10 @@
 // The connection of a Foundry project to the function, by each kind of proof that an agent may bring. Its form
 // follows https://github.com/microsoft-foundry/foundry-samples , the templates of connections to remote tools.
+//
+// The compiler warns (BCP036, BCP037) and still deploys: Azure's published types of connections (of August 2026) do not
+// have the category RemoteTool, the authTypes ProjectManagedIdentity, AgenticIdentityToken and UserEntraToken, audience,
+// authorizationUrl, tokenUrl, refreshUrl and scopes. The source that has them is azd's own schema of connections,
+// https://github.com/Azure/azure-dev .
 metadata description = 'A connection of a Microsoft Foundry project to the MCP server.'
 
 targetScope = 'resourceGroup'
@@ -16,16 +21,17 @@ param connectionName string = 'neo4j'
 @description('The MCP endpoint: the output mcpUrl of the function\'s deployment.')
 param mcpUrl string
 
-@description('Who calls: the project\'s managed identity, the agent\'s own identity, the user by OAuth, or whoever has a key.')
+@description('Who calls: the project\'s managed identity, the agent\'s own identity, the user by OAuth (a registration with a secret), the user by the Entra token that Foundry has of them already (no secret), or whoever has a key.')
 @allowed([
   'project_identity'
   'agent_identity'
   'user'
+  'user_token'
   'key'
 ])
 param proof string = 'project_identity'
 
-@description('For project_identity and agent_identity: the output audience of the function\'s deployment.')
+@description('For all but key: the output audience of the function\'s deployment.')
 param audience string = ''
 
 @description('For key: the header that carries it. X-API-Key for keys of this server, x-functions-key for those of the Functions host.')
@@ -58,6 +64,9 @@ param scopes array = [
   'offline_access'
 ]
 
+// Without an audience the scopes would be those of nothing, and Foundry would ask for a token that nobody accepts.
+var target = proof != 'key' && empty(audience) ? fail('audience is empty: it is needed for every proof but key.') : mcpUrl
+
 resource foundry 'Microsoft.CognitiveServices/accounts@2025-04-01-preview' existing = {
   name: foundryName
 }
@@ -72,7 +81,7 @@ resource byProjectIdentity 'Microsoft.CognitiveServices/accounts/projects/connec
   name: connectionName
   properties: {
     category: 'RemoteTool'
-    target: mcpUrl
+    target: target
     isSharedToAll: true
     authType: 'ProjectManagedIdentity'
     audience: audience
@@ -88,7 +97,7 @@ resource byAgentIdentity 'Microsoft.CognitiveServices/accounts/projects/connecti
   name: connectionName
   properties: {
     category: 'RemoteTool'
-    target: mcpUrl
+    target: target
     isSharedToAll: true
     authType: 'AgenticIdentityToken'
     audience: audience
@@ -104,7 +113,7 @@ resource byUser 'Microsoft.CognitiveServices/accounts/projects/connections@2025-
   name: connectionName
   properties: {
     category: 'RemoteTool'
-    target: mcpUrl
+    target: target
     isSharedToAll: true
     authType: 'OAuth2'
     authorizationUrl: authorizationUrl
@@ -121,12 +130,28 @@ resource byUser 'Microsoft.CognitiveServices/accounts/projects/connections@2025-
   }
 }
 
+resource byUserToken 'Microsoft.CognitiveServices/accounts/projects/connections@2025-04-01-preview' = if (proof == 'user_token') {
+  parent: project
+  name: connectionName
+  properties: {
+    category: 'RemoteTool'
+    target: target
+    isSharedToAll: true
+    authType: 'UserEntraToken'
+    audience: audience
+    credentials: {}
+    metadata: {
+      ApiType: 'Azure'
+    }
+  }
+}
+
 resource byKey 'Microsoft.CognitiveServices/accounts/projects/connections@2025-04-01-preview' = if (proof == 'key') {
   parent: project
   name: connectionName
   properties: {
     category: 'RemoteTool'
-    target: mcpUrl
+    target: target
     isSharedToAll: true
     authType: 'CustomKeys'
     credentials: {

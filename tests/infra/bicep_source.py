@@ -15,22 +15,27 @@ from typing import Any
 from pycep import BicepParser
 
 FUNCTIONS = frozenset(
-    "cidrSubnet empty environment guid join loadTextContent replace resourceGroup string subscriptionResourceId tenant "
-    "union uniqueString".split()
+    "cidrSubnet concat contains empty environment fail filter guid join length loadJsonContent loadTextContent map "
+    "replace resourceGroup split startsWith string subscription subscriptionResourceId tenant toLower trim union "
+    "uniqueString".split()
 )
 """Bicep's own, as far as they are used.
 
 Source: https://learn.microsoft.com/azure/azure-resource-manager/bicep/bicep-functions .
 """
 
-_KEYWORDS = frozenset("true false null if existing".split())
+_KEYWORDS = frozenset("true false null if existing for in".split())
 
 _HEAD = re.compile(
     r"^(?:(?P<typed>param|output)\s+(?P<typed_name>\w+)\s+\w+"
     r"|(?P<plain>var|resource|module|metadata)\s+(?P<plain_name>\w+)"
+    r"|extension\s+\w+"
     r"|targetScope)",
     re.MULTILINE,
 )
+_OWN = re.compile(r"\b(\w+)\s*=>|\bfor\s+(\w+)\s+in\b")
+"""What a lambda or a loop names for itself."""
+
 _KEY = re.compile(r"(?:^|[{,])\s*\w+\s*:", re.MULTILINE)
 _NAME = re.compile(r"(?<![\w.@])[A-Za-z_]\w*")
 
@@ -113,7 +118,8 @@ class Source:
     def used(self) -> set[str]:
         """Every name that is used where a value stands, Bicep's own functions among them."""
         values = _KEY.sub("", _HEAD.sub("", self.code))
-        return set(_NAME.findall(values)) - _KEYWORDS
+        own = {name for found in _OWN.findall(values) for name in found}
+        return set(_NAME.findall(values)) - _KEYWORDS - own
 
     @property
     def undeclared(self) -> set[str]:

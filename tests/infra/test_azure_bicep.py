@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ from lark.exceptions import LarkError
 
 from azure_function.settings import AzureSettings
 from core.access.policy import read_policy
-from core.errors import IssuerError
 from core.identity.issuers import TrustedIssuer, read_issuers
 from core.identity.principal import Principal, PrincipalKind
 from core.tools import ALL_TOOLS
 from tests.infra.bicep_source import Source, body_of
+from tests.infra.bicep_values import Failed, Template
 from tests.support.grants import allowed
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -26,10 +27,12 @@ AZURE = INFRA / "azure"
 FILES = {str(path.relative_to(INFRA)): Source.read(path) for path in sorted(INFRA.rglob("*.bicep"))}
 MAIN = FILES["azure/main.bicep"]
 FUNCTION = FILES["azure/modules/function.bicep"]
+ENDPOINT = FILES["azure/modules/endpoint.bicep"]
 VAULT = FILES["azure/modules/vault.bicep"]
 STORAGE = FILES["azure/modules/storage.bicep"]
 MONITORING = FILES["azure/modules/monitoring.bicep"]
 CONNECTION = FILES["foundry/connection.bicep"]
+REGISTRATION = FILES["entra/registration.bicep"]
 
 TENANT = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -44,6 +47,12 @@ ROLES = {
 """Every role that is given: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles ."""
 
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+
+
+def module_of(declared: dict[str, Any]) -> Source:
+    """The file of a module of main.bicep."""
+    return FILES[posixpath.normpath(f"azure/{declared['detail']['path']}")]
+
 
 every_file = pytest.mark.parametrize("source", FILES.values(), ids=FILES.keys())
 
@@ -128,14 +137,14 @@ def test_an_idle_parameter_is_found() -> None:
 @pytest.mark.parametrize("name", list(MAIN.part("modules")))
 def test_a_module_gets_what_it_asks_for_and_nothing_else(name: str) -> None:
     module = MAIN.part("modules")[name]
-    asked = FILES[f"azure/{module['detail']['path']}"].part("parameters")
+    asked = module_of(module).part("parameters")
     needed = {parameter for parameter, what in asked.items() if what["default"] is None}
     given = set(body_of(module)["params"])
     assert needed <= given <= set(asked)
 
 
 def test_every_output_of_a_module_that_is_used_exists() -> None:
-    modules = {name: FILES[f"azure/{each['detail']['path']}"] for name, each in MAIN.part("modules").items()}
+    modules = {name: module_of(each) for name, each in MAIN.part("modules").items()}
     uses = re.findall(r"(\w+)!?\.outputs\.(\w+)", MAIN.code)
     assert len(uses) >= 10
     for module, output in uses:
@@ -332,12 +341,12 @@ def test_app_service_lets_in_the_audiences_and_clients_that_the_function_lets_in
         "defaultAuthorizationPolicy": {"allowedApplications": "clientIds"},
     }
     given = MAIN.part("modules")["function"]["config"]["params"]
-    assert given["audiences"] == ["audience", "apiClientId"]
-    assert given["clientIds"] == "clientIds"
+    assert given["audiences"] == "audiences"
+    assert given["clientIds"] == "clients"
 
 
 def test_app_service_stands_aside_where_it_would_refuse_keys() -> None:
-    assert "easyAuth: easyAuth && callerAuth == 'entra' && empty(keysSecretName)" in MAIN.text
+    assert "easyAuth: easyAuth == 'true' && byToken && empty(keysSecretName) && empty(blueprints)" in MAIN.text
 
 
 # --- the settings of the function
@@ -355,35 +364,47 @@ def test_every_setting_that_is_set_exists() -> None:
 
 def test_nobody_overrides_what_the_template_sets_and_no_database_credential_is_set() -> None:
     assert "serverSettings: union(moreSettings, serverSettings)" in MAIN.text
-    assert "union(serverSettings, publicUrl, hostSettings)" in FUNCTION.text
+    assert "union(serverSettings, publicSettings, discoverySettings, hostSettings)" in FUNCTION.text
     assert not any("PASSWORD" in name or name.startswith("NEO4J_URI") for name in server_settings())
 
 
-def issuers_text(client_ids: list[str], roles: list[str]) -> str:
-    """The list of issuers that the template makes, as Resource Manager would fill it in."""
-    parameters = MAIN.part("variables")["issuers"]["value"]["function"]["parameters"]
-    assert parameters["delimiter"] == r"\n"
-    values = {
-        "tokenIssuer": f"https://login.microsoftonline.com/{TENANT}/v2.0",
-        "tenantId": TENANT,
-        "audience": "api://6f9619ff",
-        "apiClientId": "6f9619ff",
-        "string(clientIds)": json.dumps(client_ids, separators=(",", ":")),
-        "string(requiredRoles)": json.dumps(roles, separators=(",", ":")),
-        "appOnly": "true",
-    }
-    return re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]], "\n".join(parameters["input_array"]))
+APP_ID = "6f9619ff-8b86-d011-b42d-00c04fc964ff"
+AGENT = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+PROJECT = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"
+BLUEPRINT = "9b2f4c1e-5d3a-4e8b-8f6d-2a7c0e1b3d5f"
+FOUNDRY = "/subscriptions/s/resourceGroups/f/providers/Microsoft.CognitiveServices/accounts/a/projects/p"
+
+ELSEWHERE = {
+    "identity": {"properties": {"clientId": "id-of-the-function", "principalId": "p"}},
+    "vault": {"outputs": {"vaultUrl": "https://kv-abc.vault.azure.net/"}},
+}
+"""What only a deployment knows."""
+
+
+def deployed(**given: Any) -> Template:
+    """main.bicep with parameters, as Resource Manager checks and fills it in before anything is created."""
+    template = Template(
+        MAIN.path, {"name": "flights", "apiClientId": APP_ID, "foundryProjectId": "", **given}, ELSEWHERE
+    )
+    template.value("suffix")
+    return template
+
+
+def issuer_of(template: Template) -> TrustedIssuer:
+    settings = AzureSettings.from_environ(template.value("serverSettings"))
+    (issuer,) = read_issuers(settings.issuers or "", source="NEO4J_M2M_ISSUERS")
+    return issuer
 
 
 def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> None:
-    roles = MAIN.part("parameters")["requiredRoles"]["default"]
-    (issuer,) = read_issuers(issuers_text(["agent", "project"], roles), source="NEO4J_M2M_ISSUERS")
+    issuer = issuer_of(deployed(clientIds=[AGENT.upper(), PROJECT], blueprintIds=[BLUEPRINT], tenantId=TENANT.upper()))
     assert issuer == TrustedIssuer(
         name="entra",
         platform="azure",
         issuer=(f"https://login.microsoftonline.com/{TENANT}/v2.0", f"https://sts.windows.net/{TENANT}/"),
-        audience=("api://6f9619ff", "6f9619ff"),
-        clients=("agent", "project"),
+        audience=(f"api://{APP_ID}", APP_ID),
+        clients=(AGENT, PROJECT),
+        blueprints=(BLUEPRINT,),
         roles=("Graph.Read", "Graph.Write"),
         tenant=TENANT,
         app_only=True,
@@ -391,15 +412,145 @@ def test_the_issuers_that_the_template_writes_are_what_the_server_reads() -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "clients", "blueprints"),
+    [
+        ({"clientIds": [AGENT]}, (AGENT,), None),
+        ({"clientIdList": AGENT}, (AGENT,), None),
+        ({"clientIdList": f"{AGENT},{PROJECT}"}, (AGENT, PROJECT), None),
+        ({"clientIdList": f" {AGENT} , {PROJECT.upper()}, "}, (AGENT, PROJECT), None),
+        ({"clientIds": [AGENT], "clientIdList": f"{AGENT},{PROJECT}"}, (AGENT, PROJECT), None),
+        ({"blueprintIdList": BLUEPRINT}, None, (BLUEPRINT,)),
+        ({"clientIdList": AGENT, "blueprintIds": [BLUEPRINT]}, (AGENT,), (BLUEPRINT,)),
+    ],
+)
+def test_callers_can_be_given_as_a_list_or_as_a_text_with_commas(
+    given: dict[str, Any], clients: tuple[str, ...] | None, blueprints: tuple[str, ...] | None
+) -> None:
+    issuer = issuer_of(deployed(**given))
+    assert (issuer.clients, issuer.blueprints) == (clients, blueprints)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"clientIds": []}, "Nobody may call"),
+    ({"clientIdList": " , "}, "Nobody may call"),
+    ({"clientIds": [""]}, "not ids"),
+    ({"clientIds": ["*"]}, "not ids"),
+    ({"clientIds": [f"{AGENT},{PROJECT}"]}, "not ids"),
+    ({"clientIds": ["the agent"]}, "not ids"),
+    ({"clientIdList": f'["{AGENT}"]'}, "not ids"),
+    ({"clientIdList": f"{AGENT};{PROJECT}"}, "not ids"),
+    ({"clientIdList": AGENT[:-1]}, "not ids"),
+    ({"clientIdList": AGENT.replace("-", "")}, "not ids"),
+    ({"clientIdList": AGENT, "blueprintIdList": "b"}, "not ids"),
+    ({"clientIdList": AGENT, "apiClientId": ""}, "apiClientId"),
+    ({"clientIdList": AGENT, "apiClientId": f"api://{APP_ID}"}, "not ids"),
+    ({"clientIdList": AGENT, "tenantId": "contoso.com"}, "not ids"),
+    ({"clientIdList": AGENT, "secretsOfficerId": "ada@contoso.com"}, "not ids"),
+    ({"clientIdList": AGENT, "secretsOfficerType": "Robot"}, "secretsOfficerType"),
+    ({"clientIdList": AGENT, "acceptUsers": "yes"}, "acceptUsers"),
+    ({"clientIdList": AGENT, "easyAuth": True}, "easyAuth"),
+    ({"clientIdList": AGENT, "pythonVersion": "3.10"}, "pythonVersion"),
+    ({"clientIdList": AGENT, "network": "vnet"}, "network"),
+    ({"clientIdList": AGENT, "inbound": "private"}, "inbound"),
+    ({"clientIdList": AGENT, "publicUrl": "http://graph.contoso.com/mcp"}, "publicUrl"),
+    ({"clientIdList": AGENT, "alertEmail": "ada"}, "alertEmail"),
+    ({"clientIdList": AGENT, "name": "f"}, "name"),
+    ({"clientIdList": AGENT, "name": "f" * 25}, "name"),
+    ({"clientIdList": AGENT, "secretName": ""}, "secretName"),
+    ({"clientIdList": AGENT, "foundryProjectId": "my-project"}, "foundryProjectId"),
+    ({"callerAuth": "api_key"}, "keysSecretName"),
+    ({"callerAuth": "function_key"}, "functionKeyPrincipal"),
+    ({"callerAuth": "function_key", "functionKeyPrincipal": "f", "keysSecretName": "k"}, "API keys"),
+    ({"callerAuth": "nobody"}, "callerAuth"),
+    ({"clientIdLists": AGENT}, "clientIdLists"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), REFUSED)
+def test_what_cannot_work_is_refused_before_anything_is_created(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(Failed, match=said):
+        deployed(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"callerAuth": "api_key", "keysSecretName": "neo4j-keys", "apiClientId": ""},
+        {"callerAuth": "function_key", "functionKeyPrincipal": "foundry", "apiClientId": ""},
+        {"clientIdList": AGENT, "keysSecretName": "neo4j-keys", "pythonVersion": "3.12"},
+        {"clientIdList": AGENT, "network": "private", "inbound": "private", "acceptUsers": "true"},
+        {"clientIdList": AGENT, "secretsOfficerId": PROJECT, "secretsOfficerType": "ServicePrincipal"},
+        {"clientIdList": AGENT, "foundryProjectId": FOUNDRY, "foundryProof": "user_token"},
+    ],
+)
+def test_what_the_documents_ask_for_can_be_deployed_and_is_what_the_server_reads(given: dict[str, Any]) -> None:
+    settings = AzureSettings.from_environ(deployed(**given).value("serverSettings"))
+    assert settings.caller_auth == given.get("callerAuth", "entra")
+    if settings.issuers is not None:
+        (issuer,) = read_issuers(settings.issuers, source="NEO4J_M2M_ISSUERS")
+        assert issuer.app_only is (given.get("acceptUsers") != "true")
+
+
+def test_with_a_domain_of_ones_own_clients_are_told_of_a_scope_whose_resource_is_the_endpoint() -> None:
+    url = "https://graph.contoso.com/mcp"
+    issuer = issuer_of(deployed(clientIdList=AGENT, publicUrl=url))
+    assert issuer.asked_scopes == (f"{url}/.default",)
+    assert issuer.audience == (url, f"api://{APP_ID}", APP_ID)
+    assert "NEO4J_M2M_PUBLIC_URL: mcpUrl" in FUNCTION.text
+    assert "var mcpUrl = empty(publicUrl) ?" in FUNCTION.text
+
+
+def test_the_name_of_an_azd_environment_makes_a_host_name() -> None:
+    assert deployed(clientIdList=AGENT, name="My_Flights.dev").value("hostName") == "my-flights-dev"
+
+
 def test_no_text_among_the_settings_looks_like_an_expression_of_resource_manager() -> None:
-    assert not issuers_text(["agent"], ["Graph.Read"]).startswith("[")
-    assert not (AZURE / "policy.toml").read_text().startswith("[")
+    settings = deployed(clientIdList=AGENT).value("serverSettings")
+    assert not [name for name, value in settings.items() if value.startswith("[")]
 
 
-@pytest.mark.parametrize("client_ids", [[], [""], ["*"]])
-def test_without_a_client_id_no_token_is_accepted(client_ids: list[str]) -> None:
-    with pytest.raises(IssuerError, match="clients"):
-        read_issuers(issuers_text(client_ids, ["Graph.Read"]), source="NEO4J_M2M_ISSUERS")
+# --- what is written after what, and what is not on the internet
+
+
+def test_what_belongs_to_the_app_is_written_one_after_the_other() -> None:
+    """Written at the same time, settings of such siblings were lost (reliable-web-app-pattern-dotnet#132)."""
+    children = {
+        name: each for name, each in FUNCTION.part("resources").items() if each["config"].get("parent") == "app"
+    }
+    assert len(children) == 4
+    chain = {name: each["config"].get("dependsOn", []) for name, each in children.items()}
+    assert chain == {
+        "appSettings": [],
+        "authSettings": ["appSettings"],
+        "noScmPassword": ["authSettings"],
+        "noFtpPassword": ["noScmPassword"],
+    }
+
+
+def test_app_service_serves_discovery_where_it_stands_in_front() -> None:
+    assert MAIN.part("parameters")["easyAuth"]["default"] == "false"
+    assert "var discoverySettings = easyAuth ? {" in FUNCTION.text
+    assert "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES: tokenScope" in FUNCTION.text
+    assert "tokenScope: '${audience}/.default'" in MAIN.text
+
+
+def test_what_is_private_has_an_endpoint_and_no_other_door() -> None:
+    modules = MAIN.part("modules")
+    services = {
+        name: body_of(each)["params"]["service"]
+        for name, each in modules.items()
+        if each["detail"]["path"] == "modules/endpoint.bicep"
+    }
+    assert services == {"vaultEndpoint": "vault", "storageEndpoint": "blob", "functionEndpoint": "sites"}
+    assert "module functionEndpoint 'modules/endpoint.bicep' = if (isPrivate && inbound == 'private')" in MAIN.text
+    assert "publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'" in FUNCTION.text
+    assert "publicAccess: inbound == 'public'" in MAIN.text
+    for source in (STORAGE, VAULT):
+        assert "publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'" in source.text
+        assert "defaultAction: publicAccess ? 'Allow' : 'Deny'" in source.text
+    assert MAIN.text.count("publicAccess: !isPrivate") == 2
+    assert ENDPOINT.resources("Microsoft.Network/privateEndpoints")
 
 
 # --- the files beside the templates
@@ -441,7 +592,7 @@ def test_the_policy_lets_in_whom_the_app_roles_let_in() -> None:
 
 
 def test_the_registration_has_the_roles_that_are_asked_for() -> None:
-    registration = json.loads((AZURE / "registration.json").read_text())
+    registration = json.loads((INFRA / "entra/registration.json").read_text())
     values = [role["value"] for role in registration["appRoles"]]
     assert values == MAIN.part("parameters")["requiredRoles"]["default"]
     assert all(role["allowedMemberTypes"] == ["Application"] for role in registration["appRoles"])
@@ -477,9 +628,48 @@ def test_the_connections_budget_is_what_neo4j_bears_without_being_tuned() -> Non
     assert "output connectionBudget int = maximumInstanceCount * poolSize" in MAIN.text
 
 
+def test_the_registration_is_that_of_the_file_and_names_the_endpoint_first() -> None:
+    (api,) = REGISTRATION.resources("Microsoft.Graph/applications")
+    for name in ("appRoles", "optionalClaims"):
+        assert list(api[name]["operator"]["operands"].values()) == ["registration", name]
+    path = INFRA / "entra/registration.bicep"
+    own = f"api://{TENANT}/flights"
+    assert Template(path, {"name": "Flights"}).value("identifierUris") == [own]
+    url = "https://graph.contoso.com/mcp"
+    assert Template(path, {"name": "flights", "publicUrl": url}).value("identifierUris") == [url, own]
+    with pytest.raises(Failed, match="https"):
+        Template(path, {"name": "flights", "publicUrl": "http://x/mcp"}).value("identifierUris")
+    preauthorized = re.search(r"preAuthorizedApplications: (map\(.*?\}\))\n", REGISTRATION.text, re.DOTALL)
+    assert preauthorized is not None
+    template = Template(path, {"name": "flights", "preAuthorizedClientIds": [AGENT]})
+    scope = template.value("registration")["api"]["oauth2PermissionScopes"][0]["id"]
+    assert template.evaluated(preauthorized[1]) == [{"appId": AGENT, "delegatedPermissionIds": [scope]}]
+
+
+@pytest.mark.parametrize(("resource", "role"), [("reads", "Graph.Read"), ("writes", "Graph.Write")])
+def test_an_identity_that_is_listed_gets_the_role_of_its_list(resource: str, role: str) -> None:
+    body = REGISTRATION.text.partition(f"resource {resource} ")[2]
+    expression = re.search(r"appRoleId: (.*)", body)
+    assert expression is not None
+    template = Template(INFRA / "entra/registration.bicep", {"name": "flights"})
+    ids = {each["value"]: each["id"] for each in template.value("registration")["appRoles"]}
+    assert template.evaluated(expression[1]) == ids[role]
+
+
+@pytest.mark.parametrize("proof", ["project_identity", "agent_identity", "user", "user_token"])
+def test_a_connection_without_an_audience_is_refused_before_it_is_made(proof: str) -> None:
+    given = {"foundryName": "f", "projectName": "p", "mcpUrl": "https://graph.contoso.com/mcp", "proof": proof}
+    with pytest.raises(Failed, match="audience"):
+        Template(CONNECTION.path, given).value("target")
+    template = Template(CONNECTION.path, {**given, "audience": f"api://{APP_ID}"})
+    assert template.value("target") == given["mcpUrl"]
+    assert template.value("scopes") == [f"api://{APP_ID}/Graph.Read", "offline_access"]
+
+
 @pytest.mark.parametrize(
     ("proof", "auth_type"),
     [
+        ("byUserToken", "UserEntraToken"),
         ("byProjectIdentity", "ProjectManagedIdentity"),
         ("byAgentIdentity", "AgenticIdentityToken"),
         ("byUser", "OAuth2"),
@@ -490,7 +680,7 @@ def test_a_connection_of_foundry_is_a_remote_tool_with_one_proof(proof: str, aut
     properties = body_of(CONNECTION.part("resources")[proof])["properties"]
     assert properties["authType"] == auth_type
     assert properties["category"] == "RemoteTool"
-    assert properties["target"] == "mcpUrl"
+    assert properties["target"] == "target"
     assert properties.get("audience", "audience") == "audience"
 
 

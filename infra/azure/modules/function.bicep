@@ -52,6 +52,15 @@ param concurrencyPerInstance int
 @description('Whether App Service verifies tokens before the function does.')
 param easyAuth bool
 
+@description('Whether the function answers on the internet.')
+param publicAccess bool
+
+@description('The URL of the MCP endpoint on a domain of one\'s own; empty for the one that Azure gives.')
+param publicUrl string
+
+@description('The scope that a client asks a token for.')
+param tokenScope string
+
 @description('The issuer whose tokens App Service lets through.')
 param tokenIssuer string
 
@@ -93,6 +102,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     clientAffinityEnabled: false
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
       minTlsVersion: '1.2'
@@ -145,20 +155,32 @@ var hostSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
 
-var publicUrl = {
-  NEO4J_M2M_PUBLIC_URL: 'https://${app.properties.defaultHostName}/mcp'
+var mcpUrl = empty(publicUrl) ? 'https://${app.properties.defaultHostName}/mcp' : publicUrl
+
+var publicSettings = {
+  NEO4J_M2M_PUBLIC_URL: mcpUrl
 }
+
+// With this, App Service serves the protected resource metadata (RFC 9728), which it otherwise hides behind itself.
+var discoverySettings = easyAuth ? {
+  WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES: tokenScope
+} : {}
 
 resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(serverSettings, publicUrl, hostSettings)
+  properties: union(serverSettings, publicSettings, discoverySettings, hostSettings)
 }
 
 // The second wall. It answers 401 and never redirects; the function verifies every token again.
+// What follows is written one after the other: written at the same time, settings of such siblings were lost.
+// https://github.com/Azure/reliable-web-app-pattern-dotnet/issues/132
 resource authSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'authsettingsV2'
+  dependsOn: [
+    appSettings
+  ]
   properties: {
     platform: {
       enabled: easyAuth
@@ -203,6 +225,9 @@ resource authSettings 'Microsoft.Web/sites/config@2024-11-01' = {
 resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
   parent: app
   name: 'scm'
+  dependsOn: [
+    authSettings
+  ]
   properties: {
     allow: false
   }
@@ -211,6 +236,9 @@ resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2
 resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
   parent: app
   name: 'ftp'
+  dependsOn: [
+    noScmPassword
+  ]
   properties: {
     allow: false
   }
@@ -221,6 +249,9 @@ output functionName string = app.name
 
 @description('The resource id of the function app.')
 output functionId string = app.id
+
+@description('The URL of the MCP endpoint.')
+output mcpUrl string = mcpUrl
 
 @description('Where the function answers.')
 output hostName string = app.properties.defaultHostName

@@ -1,6 +1,6 @@
 // For a vault that is not on the internet, and for a fixed address of the function, which Aura's or a self-hosted
 // Neo4j's allow-list can name.
-metadata description = 'A virtual network for the function, a fixed outbound address, and a private endpoint of the vault.'
+metadata description = 'A virtual network for the function and its private endpoints, and a fixed outbound address.'
 
 @description('The end of every name.')
 param suffix string
@@ -13,11 +13,6 @@ param tags object
 
 @description('The addresses of the network; at least a /24.')
 param addressPrefix string
-
-@description('The resource id of the vault that gets the private endpoint.')
-param vaultId string
-
-var privateZone = 'privatelink.vaultcore.azure.net'
 
 resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
   name: 'pip-${suffix}'
@@ -97,61 +92,11 @@ resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' e
   name: 'endpoints'
 }
 
-resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = {
-  name: privateZone
-  location: 'global'
-  tags: tags
-}
+@description('The resource id of the network.')
+output networkId string = network.id
 
-resource zoneLink 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = {
-  parent: zone
-  name: 'function'
-  location: 'global'
-  tags: tags
-  properties: {
-    registrationEnabled: false
-    virtualNetwork: {
-      id: network.id
-    }
-  }
-}
-
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
-  name: 'pe-${suffix}'
-  location: location
-  tags: tags
-  properties: {
-    subnet: {
-      id: endpointSubnet.id
-    }
-    privateLinkServiceConnections: [
-      {
-        name: 'vault'
-        properties: {
-          privateLinkServiceId: vaultId
-          groupIds: [
-            'vault'
-          ]
-        }
-      }
-    ]
-  }
-}
-
-resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
-  parent: endpoint
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: 'vault'
-        properties: {
-          privateDnsZoneId: zone.id
-        }
-      }
-    ]
-  }
-}
+@description('The resource id of the subnet for private endpoints.')
+output endpointSubnetId string = endpointSubnet.id
 
 @description('The resource id of the subnet that the function integrates with.')
 output functionSubnetId string = functionSubnet.id

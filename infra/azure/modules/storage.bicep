@@ -13,6 +13,9 @@ param tags object
 @description('The object id of the identity that the function runs as.')
 param functionPrincipalId string
 
+@description('Whether the storage answers on the internet, to those who have a role. Else through a private endpoint only.')
+param publicAccess bool
+
 // Storage Blob Data Owner: what the host needs on AzureWebJobsStorage, and enough to fetch the package.
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 
@@ -33,6 +36,11 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
+    networkAcls: {
+      bypass: 'None'
+      defaultAction: publicAccess ? 'Allow' : 'Deny'
+    }
   }
 }
 
@@ -58,6 +66,9 @@ resource owner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataOwner)
   }
 }
+
+@description('The resource id of the storage account.')
+output accountId string = account.id
 
 @description('The name of the storage account.')
 output accountName string = account.name
