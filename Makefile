@@ -172,6 +172,16 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) "$(ARTIFACTS_DIR)/core" "$(ARTIFACTS_DIR)/aws_lambda"; fi
 
+# Like the check of Databricks' client, this is not part of the checks: the framework brings much that nothing else needs.
+.venv-azure-agent/.ready: requirements/azure-agent.txt | $(VENV)/bin/python
+	@echo "Installing Microsoft's Agent Framework: once, about 100 MB"
+	$(VENV)/bin/python -m venv --clear .venv-azure-agent
+	.venv-azure-agent/bin/python $(PIP_QUIETLY) requirements/azure-agent.txt
+	@touch $@
+
+azure-agent: $(VENV)/.dev .venv-azure-agent/.ready  ## by hand: an agent of Microsoft's Agent Framework on the emulated Azure
+	$(BIN)/python -m tests.azure_function.agent_check .venv-azure-agent/bin/python
+
 databricks-app:  ## create the folder that is uploaded as the Databricks App
 	$(PYTHON) -m databricks_app.snapshot infra/databricks/source
 
@@ -225,6 +235,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/sam.in -o requirements/sam.txt
 	$(LOCK) requirements/agent.in -o requirements/agent.txt
 	$(LOCK) requirements/go.in -o requirements/go.txt
+	$(LOCK) requirements/azure-agent.in -o requirements/azure-agent.txt
 
 clean:  ## remove what the checks created here (the user's caches stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential
+from mcp.client.auth import OAuthTokenError
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import SecretStr
@@ -78,6 +82,89 @@ async def test_an_sdk_client_reads_the_graph_in_either_era_by_any_proof(
         result = await client.call_tool("read-cypher", {"query": "MATCH (a:Airport) RETURN count(a) AS n"})
     assert result.structured_content is not None
     assert result.structured_content["rows"][0][0] > 1000
+
+
+class Memory:
+    """Where the SDK's provider keeps its tokens."""
+
+    def __init__(self) -> None:
+        self._tokens: Any = None
+        self._client: Any = None
+
+    async def get_tokens(self) -> Any:
+        return self._tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self._tokens = tokens
+
+    async def get_client_info(self) -> Any:
+        return self._client
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self._client = client_info
+
+
+@pytest.mark.filterwarnings("ignore:Omitting `issuer`")
+@pytest.mark.parametrize("pinned", [False, True], ids=["any issuer", "the tenant's issuer"])
+async def test_an_unmodified_client_logs_in_by_itself_with_nothing_but_its_id_and_secret(
+    azure: AzurePlatform, pinned: bool
+) -> None:
+    """The SDK finds the tenant and the scope by discovery, and sends the endpoint as the resource; in Entra that has to
+    be the scope's resource (AADSTS9010010), so the endpoint is an Application ID URI of the API.
+    """
+    line = azure.line
+    auth = ClientCredentialsOAuthProvider(
+        line["url"],
+        Memory(),
+        line["client_id"],
+        line["client_secret"],
+        issuer=azure.subscription.tokens.issuer.issuers[0] if pinned else None,
+    )
+    async with (
+        httpx2.AsyncClient(auth=auth, trust_env=False, timeout=60) as http,
+        Client(streamable_http_client(line["url"], http_client=http)) as client,
+    ):
+        result = await client.call_tool("read-cypher", {"query": "RETURN 1 AS one"})
+    assert result.structured_content is not None
+    assert result.structured_content["rows"] == [[1]]
+
+
+@pytest.mark.filterwarnings("ignore:Omitting `issuer`")
+async def test_a_client_that_logs_in_by_itself_is_refused_if_no_rule_admits_it_or_its_secret_is_wrong(
+    azure: AzurePlatform,
+) -> None:
+    line, intruder = azure.line, azure.line["intruder"]
+    auth = ClientCredentialsOAuthProvider(line["url"], Memory(), intruder["client_id"], intruder["client_secret"])
+    async with httpx2.AsyncClient(auth=auth, trust_env=False, timeout=60) as http:
+        assert (await http.post(line["url"], json=call())).status_code == 403
+    auth = ClientCredentialsOAuthProvider(line["url"], Memory(), line["client_id"], "canary-wrong-secret-51b0")
+    async with httpx2.AsyncClient(auth=auth, trust_env=False, timeout=60) as http:
+        with pytest.raises(OAuthTokenError):
+            await http.post(line["url"], json=call())
+
+
+def test_azure_identity_gets_its_token_of_the_tenant_over_tls(azure: AzurePlatform) -> None:
+    line = azure.line
+
+    def credential(secret: str) -> ClientSecretCredential:
+        return ClientSecretCredential(
+            line["tenant"],
+            line["client_id"],
+            secret,
+            authority=line["authority_url"],
+            disable_instance_discovery=True,
+            retry_total=0,
+            connection_verify=line["authority_ca"],
+        )
+
+    scope = f"{line['audience']}/.default"
+    with credential(line["client_secret"]) as agent:
+        token = agent.get_token(scope).token
+    with httpx2.Client(trust_env=False, timeout=60) as client:
+        answer = client.post(line["url"], json=call(), headers={"authorization": f"Bearer {token}"})
+    assert answer.json()["result"]["structuredContent"]["rows"] == [[1]]
+    with credential("canary-wrong-secret-51b0") as stranger, pytest.raises(ClientAuthenticationError):
+        stranger.get_token(scope)
 
 
 def test_the_identities_that_are_printed_read_and_do_not_write(azure: AzurePlatform) -> None:

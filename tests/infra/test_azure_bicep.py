@@ -584,6 +584,10 @@ def test_the_policy_lets_in_whom_the_app_roles_let_in() -> None:
         "applications with Graph.Write read and write: write"
     )
     assert rule(caller("user_on_behalf", "Graph.Read")) == "users who consented to Graph.Read read a little: read"
+    assert rule(caller("agent_identity", "Graph.Write")) == "applications with Graph.Write read and write: write"
+    assert rule(caller("agent_identity", "Graph.Read")) == "applications with Graph.Read read: read"
+    assert rule(caller("agent_identity")) == "agents of a listed blueprint read: read"
+    assert rule(caller("agent_identity", tenant="another")) is None
     assert rule(caller("user_on_behalf", "Graph.Write")) is None
     assert rule(caller("api_key", "graph-reader", tenant="")) == "API keys with the role graph-reader read: read"
     assert rule(caller("api_key", tenant="")) is None
@@ -602,7 +606,7 @@ def test_the_registration_has_the_roles_that_are_asked_for() -> None:
     ids = [each["id"] for each in [*registration["appRoles"], *scopes]]
     assert len(set(ids)) == 3
     named = tomllib.loads((AZURE / "policy.toml").read_text())["rule"]
-    assert {rule["role"] for rule in named if rule.get("platform") == "azure"} == set(values)
+    assert {rule["role"] for rule in named if rule.get("platform") == "azure" and "role" in rule} == set(values)
 
 
 def test_the_parameters_for_azd_are_parameters_and_enough() -> None:

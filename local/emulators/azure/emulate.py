@@ -32,7 +32,9 @@ from local.emulators.azure.worker_process import APP_ROOT, Worker
 from local.emulators.callers import Caller, HeaderAuth, bearer
 from local.emulators.in_process import HEADERS, become, tool_call, tool_result
 from local.emulators.issuer import RunningIssuer, running_issuer
+from local.emulators.issuer.running import secure_face
 from local.emulators.loopback_server import served
+from local.neo4j.readiness import free_port
 from local.settings import LocalSettings
 
 __all__ = ["AzurePlatform", "Subscription", "callers", "invoke", "platform", "subscription"]
@@ -47,7 +49,8 @@ _HOST_KEY_PRINCIPAL = "foundry-host-key"
 class Subscription:
     """The vault with its secrets, and everything that a function app needs to read them.
 
-    ``environ`` is the environment of such an app, and ``authority`` the certificate authority that it must trust.
+    ``authority_url`` is the tenant's origin over TLS. ``environ`` is the environment of such an app, and ``authority``
+    the certificate authority that it must trust.
     """
 
     tenant: Tenant
@@ -56,6 +59,7 @@ class Subscription:
     identities: IdentityEndpoint
     vault_url: str
     authority: Path
+    authority_url: str
     environ: dict[str, str] = field(repr=False)
 
 
@@ -80,6 +84,7 @@ def subscription(tenant: Tenant | None = None) -> Iterator[Subscription]:
         vault = KeyVaultApp(tokens.issuer, frozenset({tenant.function.object_id}))
         identities = IdentityEndpoint(tokens.issuer, (tenant.function,), header)
         vault_url = stack.enter_context(served(vault, name="Key Vault", certificate=certificates.server))
+        authority_url = stack.enter_context(secure_face(tokens.issuer, certificates.server))
         endpoint = stack.enter_context(served(identities, name="the identity endpoint"))
         environ = {
             "IDENTITY_ENDPOINT": f"{endpoint}/msi/token",
@@ -88,13 +93,15 @@ def subscription(tenant: Tenant | None = None) -> Iterator[Subscription]:
             "NEO4J_M2M_VAULT_URL": vault_url,
             "NEO4J_M2M_IDENTITY_CLIENT_ID": tenant.function.id,
         }
-        yield Subscription(tenant, tokens, vault, identities, vault_url, certificates.authority, environ)
+        yield Subscription(tenant, tokens, vault, identities, vault_url, certificates.authority, authority_url, environ)
 
 
 @contextlib.contextmanager
-def _with_secrets(settings: LocalSettings, console: Console) -> Iterator[tuple[Subscription, SecretStr]]:
+def _with_secrets(
+    settings: LocalSettings, console: Console, endpoint: str = ""
+) -> Iterator[tuple[Subscription, SecretStr]]:
     """The vault with the database's credential and the hash of an API key in it; the key is yielded, too."""
-    with open_database(settings, console) as complete, subscription() as running:
+    with open_database(settings, console) as complete, subscription(Tenant(endpoint=endpoint)) as running:
         running.vault.write(_SECRET, stored_credential(complete))
         key = new_key()
         now = datetime.datetime.now(datetime.UTC)
@@ -116,6 +123,7 @@ def _modes(running: Subscription) -> dict[str, dict[str, str]]:
     return {
         "entra": {
             "NEO4J_M2M_ISSUERS": running.tenant.issuers_text(running.tokens.issuer),
+            "NEO4J_M2M_PUBLIC_URL": running.tenant.endpoint,
             "NEO4J_M2M_KEYS_SECRET": _KEYS_SECRET,
             "NEO4J_M2M_POLICY": _policy(
                 ("service_principal", running.tenant.agent.object_id),
@@ -140,7 +148,10 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0) -> Ite
     """
     keys = HostKeys(functions={"mcp": secrets.token_urlsafe(40)})
     with contextlib.ExitStack() as stack:
-        running, api_key = stack.enter_context(_with_secrets(settings, console))
+        # The registration names the endpoint, and so has to know where it will be.
+        port = port or free_port()
+        endpoint = f"http://127.0.0.1:{port}{MCP_PATH}"
+        running, api_key = stack.enter_context(_with_secrets(settings, console, endpoint))
         workers = {}
         for mode, more in _modes(running).items():
             console.say(f"Starting the function app that proves callers by {mode} …")
@@ -169,6 +180,9 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0) -> Ite
             "api_key": api_key.get_secret_value(),
             "vault_url": running.vault_url,
             "secret_name": _SECRET,
+            "tenant": tenant.id,
+            "authority_url": running.authority_url,
+            "authority_ca": str(running.authority),
         }
         yield AzurePlatform(line, running, tuple(workers.values()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from dataclasses import dataclass, field
@@ -52,7 +53,9 @@ class Tenant:
     ``shared_agent`` and ``published_agent`` are agent identities, both made from ``blueprint``: the one that the agents
     of a project share, which has the role, and the new one that an agent gets when it is published, which has none.
     ``agent`` and ``intruder`` are service principals with secrets, ``user`` is a person who signs in. ``token_version``
-    is the version of tokens for the API: 2, or 1, which is the default of an app registration.
+    is the version of tokens for the API: 2, or 1, which is the default of an app registration. ``endpoint`` is the URL
+    of the MCP endpoint, if that is an Application ID URI of the API, too. Entra accepts a URL of a domain that the
+    tenant has verified; here it is one of this machine's loopback interface.
     """
 
     id: str = field(default_factory=_identifier)
@@ -68,6 +71,7 @@ class Tenant:
         default_factory=lambda: User("ada@contoso.com", secrets.token_urlsafe(24), _identifier(), frozenset({"access"}))
     )
     token_version: int = 2
+    endpoint: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shared_agent", _agent_identity("shared-agent", self.blueprint, READER_ROLE))
@@ -75,7 +79,7 @@ class Tenant:
 
     def issuer(self) -> Issuer:
         """The issuer of the tenant's tokens."""
-        api = Resource(AUDIENCE, self.app_id, self.token_version)
+        api = Resource(AUDIENCE, self.app_id, self.token_version, (self.endpoint,) if self.endpoint else ())
         agents = [self.shared_agent, self.published_agent]
         clients = [self.function, self.project, *agents, self.agent, self.intruder]
         return Issuer(
@@ -85,11 +89,12 @@ class Tenant:
     def issuers_text(self, issuer: Issuer, **more: str) -> str:
         """The list of issuers for a server that accepts the tokens of ``issuer``; ``more`` is TOML by key."""
         v2, v1 = issuer.issuers
+        audience = [self.endpoint, AUDIENCE, self.app_id] if self.endpoint else [AUDIENCE, self.app_id]
         lines = {
             "name": '"contoso"',
             "platform": '"azure"',
             "issuer": f'["{v2}", "{v1}"]',
-            "audience": f'["{AUDIENCE}", "{self.app_id}"]',
+            "audience": json.dumps(audience),
             "tenant": f'"{self.id}"',
             "roles": f'["{READER_ROLE}"]',
             **more,

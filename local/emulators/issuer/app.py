@@ -28,11 +28,13 @@ class IssuerApp(HttpFront):
 
     ``grants`` has the grant type of every requested token. The next token requests are answered with the statuses in
     ``failures``, as by an issuer in trouble, and are not counted in ``grants``. ``troubles`` does more: its requests
-    are counted. All of these may be read and changed while requests are served.
+    are counted. All of these may be read and changed while requests are served. ``own_url`` is the origin that its
+    metadata names, where that is not the issuer's.
     """
 
     def __init__(self, issuer: Issuer) -> None:
         self.issuer = issuer
+        self.own_url: str | None = None
         self.requests: list[tuple[str, str]] = []
         self.grants: list[str] = []
         self.failures: list[int] = []
@@ -55,7 +57,11 @@ class IssuerApp(HttpFront):
         version = self.issuer.token_version_at(path)
         if version is not None:
             return await self._answer_token_request(scope, receive, version)
-        document = self.issuer.keys.document() if self.issuer.serves_keys_at(path) else self.issuer.metadata_at(path)
+        document = (
+            self.issuer.keys.document()
+            if self.issuer.serves_keys_at(path)
+            else self.issuer.metadata_at(path, self.own_url)
+        )
         if document is None:
             return 404, {}, {"error": "not_found"}
         if method != "GET":

@@ -39,11 +39,15 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True)
 class Resource:
-    """Something that tokens are issued for: its identifier, and what Entra stores in addition for a registered API."""
+    """Something that tokens are issued for: its identifier, and what Entra stores in addition for a registered API.
+
+    ``aliases`` are further identifiers by which a client may ask for it.
+    """
 
     identifier: str
     app_id: str = ""
     token_version: int = 2
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -108,17 +108,21 @@ class Issuer:
         """The token endpoint; Entra's is that of version 2."""
         return self.url + self._by_path[0].token
 
-    def metadata_at(self, path: str) -> dict[str, Any] | None:
-        """The metadata document at ``path`` (RFC 8414 section 2), if there is one at that path."""
+    def metadata_at(self, path: str, url: str | None = None) -> dict[str, Any] | None:
+        """The metadata document at ``path`` (RFC 8414 section 2), if there is one at that path.
+
+        ``url`` is the origin that the document names, where that is not the issuer's own.
+        """
+        url = self.url if url is None else url
         face = next((face for face in self._by_path if path in face.metadata), None)
         if face is None:
             return None
         # Nobody signs in here, but clients demand this URL in the metadata (RFC 8414 section 2: required).
         return {
-            "issuer": self.url + face.issuer,
-            "authorization_endpoint": self.url + face.token.removesuffix("token") + "authorize",
-            "token_endpoint": self.url + face.token,
-            "jwks_uri": self.url + face.keys,
+            "issuer": url + face.issuer,
+            "authorization_endpoint": url + face.token.removesuffix("token") + "authorize",
+            "token_endpoint": url + face.token,
+            "jwks_uri": url + face.keys,
             "response_types_supported": ["code"],
             "grant_types_supported": list(self.grant_types),
             "subject_types_supported": ["pairwise" if self.shape == "entra" else "public"],
@@ -178,7 +182,7 @@ class Issuer:
         if version == 2 and form.get("resource", asked) != asked:
             raise OAuthError("invalid_target", "AADSTS9010010: The resource does not match the requested scope.")
         for resource in self.resources:
-            if asked and asked in (resource.identifier, resource.app_id):
+            if asked and asked in (resource.identifier, resource.app_id, *resource.aliases):
                 return resource
         raise OAuthError("invalid_resource", "AADSTS500011: The resource was not found in the tenant.")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from local.emulators.issuer.app import IssuerApp
 from local.emulators.issuer.issuer import Issuer
 from local.emulators.loopback_server import served
 
-__all__ = ["RunningIssuer", "running_issuer"]
+__all__ = ["RunningIssuer", "running_issuer", "secure_face"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,26 @@ class RunningIssuer:
     def url(self) -> str:
         """The origin, such as ``http://127.0.0.1:49152``."""
         return self.issuer.url
+
+
+@contextlib.contextmanager
+def secure_face(issuer: Issuer, certificate: Path) -> Iterator[str]:
+    """Serve ``issuer`` over TLS, besides; yields the origin.
+
+    Its metadata names this origin, for clients that take no other, such as azure-identity. Its tokens are the issuer's.
+    ``certificate`` is a PEM file that also holds the key.
+
+    Raises:
+        LocalError: The server does not start.
+    """
+    app = IssuerApp(issuer)
+    with served(
+        app,
+        name="the token issuer over TLS",
+        bound=lambda url: setattr(app, "own_url", url),
+        certificate=certificate,
+    ) as url:
+        yield url
 
 
 @contextlib.contextmanager
