@@ -24,8 +24,8 @@ param apiClientId string = ''
 @description('The URL of the MCP endpoint on a domain of your own, such as https://graph.contoso.com/mcp; empty for the one that Azure gives. The domain must be a verified one of the tenant.')
 param publicUrl string = ''
 
-@description('The Application ID URI of the API\'s registration: the audience of the callers\' tokens. If it is publicUrl, MCP clients get a token with nothing but their id and secret.')
-param audience string = empty(publicUrl) ? 'api://${apiClientId}' : publicUrl
+@description('The Application ID URI of the API\'s registration: the audience of the callers\' tokens. If empty, it is publicUrl, with which MCP clients get a token with nothing but their id and secret, or else api:// and apiClientId.')
+param audience string = ''
 
 @description('How callers prove who they are.')
 @allowed([
@@ -217,8 +217,9 @@ var tenantName = toLower(tenantId)
 var loginUrl = '${environment().authentication.loginEndpoint}${tenantName}'
 var tokenIssuer = '${loginUrl}/v2.0'
 var appOnly = acceptUsers == 'true' ? 'false' : 'true'
+var apiAudience = !empty(audience) ? audience : empty(publicUrl) ? 'api://${apiClientId}' : publicUrl
 var audiences = union([
-  audience
+  apiAudience
 ], [
   'api://${apiClientId}'
   apiClientId
@@ -361,7 +362,7 @@ module function 'modules/function.bicep' = {
     easyAuth: easyAuth == 'true' && byToken && empty(keysSecretName) && empty(blueprints)
     publicAccess: inbound == 'public'
     publicUrl: publicUrl
-    tokenScope: '${audience}/.default'
+    tokenScope: '${apiAudience}/.default'
     tokenIssuer: tokenIssuer
     apiClientId: apiClientId
     audiences: audiences
@@ -397,7 +398,7 @@ module foundry '../foundry/connection.bicep' = if (!empty(foundryProjectId)) {
     connectionName: foundryConnectionName
     mcpUrl: function.outputs.mcpUrl
     proof: foundryProof
-    audience: audience
+    audience: apiAudience
   }
 }
 
@@ -425,10 +426,10 @@ output mcpUrl string = function.outputs.mcpUrl
 output healthUrl string = 'https://${function.outputs.hostName}/health'
 
 @description('The audience to enter in Foundry, and to request tokens for.')
-output audience string = audience
+output audience string = apiAudience
 
 @description('The scope that a client requests from the token endpoint.')
-output tokenScope string = '${audience}/.default'
+output tokenScope string = '${apiAudience}/.default'
 
 @description('The token endpoint, for OAuth identity passthrough in Foundry (also as its refresh URL).')
 output tokenUrl string = '${loginUrl}/oauth2/v2.0/token'

@@ -41,7 +41,7 @@ def asked(openai: Any, agent_name: str, question: str, consented: Callable[[str]
             consented(link)
         previous = {"previous_response_id": response.id}
     raise RuntimeError(
-        "Foundry still asks for consent. Look at the connection: its scopes, and its redirect URL in Entra."
+        "Foundry still asks for consent. Look at the connection's scopes, and its redirect URL in Entra."
     )
 
 

@@ -1,11 +1,11 @@
-"""An agent of Microsoft's Agent Framework that reads the graph as a service principal; without Azure, it needs no model.
+"""An agent of Microsoft's Agent Framework that reads the graph as a service principal; it runs without Azure, too.
 
-    pip install agent-framework-core "mcp<3" azure-identity
+    pip install agent-framework-core "mcp<3" tenacity azure-identity
     python infra/foundry/framework_agent.py "Which airline flies to Honolulu?"
 
-It reads the variables that `emulate azure` prints the values of: MCP_URL, AUDIENCE, TENANT_ID, CLIENT_ID, CLIENT_SECRET,
-and for the emulated tenant AUTHORITY and AUTHORITY_CA. A model is not part of it: `Scripted` stands in for one, and does
-what a model would do with these tools. Put your own chat client of the framework in its place.
+It reads MCP_URL, AUDIENCE, TENANT_ID, CLIENT_ID and CLIENT_SECRET, and for the emulated tenant AUTHORITY and
+AUTHORITY_CA; `emulate azure` prints the values of all of them. A model is not part of it: `Scripted` stands in for one,
+and does what a model would do with these tools. Put a chat client of the framework in its place.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ WORKS: list[tuple[dict[str, str], dict[str, Any]]] = [
     ({"CALLER_CLIENT_IDS": AGENT, "ACCEPT_USERS": "true"}, {"app_only": False}),
     ({"CALLER_CLIENT_IDS": AGENT, "ACCEPT_USERS": ""}, {"app_only": True}),
     ({"CALLER_CLIENT_IDS": AGENT, "AUDIENCE": "api://t/flights"}, {"asked_scopes": ("api://t/flights/.default",)}),
+    ({"CALLER_CLIENT_IDS": AGENT, "AUDIENCE": ""}, {"audience": (f"api://{APP_ID}", APP_ID)}),
     (
         {"CALLER_CLIENT_IDS": AGENT, "PUBLIC_URL": "https://graph.contoso.com/mcp"},
         {"asked_scopes": ("https://graph.contoso.com/mcp/.default",)},

@@ -532,7 +532,7 @@ def test_app_service_serves_discovery_where_it_stands_in_front() -> None:
     assert MAIN.part("parameters")["easyAuth"]["default"] == "false"
     assert "var discoverySettings = easyAuth ? {" in FUNCTION.text
     assert "WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES: tokenScope" in FUNCTION.text
-    assert "tokenScope: '${audience}/.default'" in MAIN.text
+    assert "tokenScope: '${apiAudience}/.default'" in MAIN.text
 
 
 def test_what_is_private_has_an_endpoint_and_no_other_door() -> None:

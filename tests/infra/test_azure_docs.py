@@ -24,6 +24,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
+def test_the_pipeline_passes_on_every_variable_that_azd_reads_and_no_secret() -> None:
+    pipeline = (ROOT / ".github/workflows/azure-dev.yml").read_text()
+    passed = set(re.findall(r"^      ([A-Z_]+): \$\{\{ vars\.\1 \}\}$", pipeline, re.MULTILINE))
+    read = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "infra/azure/main.parameters.json").read_text()))
+    # azd finds out itself who deploys.
+    assert read - {"AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"} <= passed
+    assert "secrets." not in pipeline
+    assert "workflow_dispatch" in pipeline
+
+
 def test_every_output_that_a_command_reads_exists() -> None:
     read = set(re.findall(r"\$\(out (\w+)\)", TEXT))
     assert len(read) >= 6
@@ -32,8 +42,8 @@ def test_every_output_that_a_command_reads_exists() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "acceptUsers alertEmail alwaysReadyInstances apiClientId callerAuth clientIds concurrencyPerInstance easyAuth "
-    "functionKeyPrincipal instanceMemoryMB keysSecretName logRetentionDays maximumInstanceCount moreSettings network "
+    "acceptUsers alertEmail alwaysReadyInstances apiClientId blueprintIds callerAuth clientIds concurrencyPerInstance "
+    "easyAuth functionKeyPrincipal instanceMemoryMB keysSecretName logRetentionDays maximumInstanceCount moreSettings network "
     "policy poolSize secretsOfficerId vaultRetentionDays".split(),
 )
 def test_every_parameter_that_is_spoken_of_exists(name: str) -> None:
@@ -65,7 +75,8 @@ def test_the_issuers_and_the_policy_are_what_the_server_reads() -> None:
     (issuer,) = parse_issuers(issuers, source="docs/azure.md")
     assert issuer.app_only
     assert issuer.clients is not None
-    assert len(issuer.clients) == 3
+    assert len(issuer.clients) == 2
+    assert issuer.blueprints is not None
     assert parse_policy(policy, source="docs/azure.md", tools=ALL_TOOLS) is not None
 
 
@@ -75,8 +86,8 @@ def test_the_python_is_python() -> None:
         assert ast.parse(source).body
 
 
-def test_an_empty_list_of_clients_stops_the_function_as_is_said() -> None:
-    assert "With an empty list of clients the function does not start." in TEXT
+def test_an_empty_list_of_clients_is_refused_as_is_said() -> None:
+    assert "With an empty list of clients the function answers 503 to everybody." in TEXT
     (issuers, _) = blocks("toml")
     with pytest.raises(IssuerError, match="clients"):
         parse_issuers(re.sub(r"clients = \[.*?\]", "clients = []", issuers, flags=re.DOTALL), source="docs/azure.md")
