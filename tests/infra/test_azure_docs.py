@@ -43,8 +43,8 @@ def test_every_output_that_a_command_reads_exists() -> None:
 @pytest.mark.parametrize(
     "name",
     "acceptUsers alertEmail alwaysReadyInstances apiClientId blueprintIds callerAuth clientIds concurrencyPerInstance "
-    "easyAuth functionKeyPrincipal instanceMemoryMB keysSecretName logRetentionDays maximumInstanceCount moreSettings network "
-    "policy poolSize secretsOfficerId vaultRetentionDays".split(),
+    "easyAuth functionKeyPrincipal instanceMemoryMB keysSecretName logRetentionDays maximumInstanceCount moreSettings "
+    "network policy poolSize secretsOfficerId vaultRetentionDays".split(),
 )
 def test_every_parameter_that_is_spoken_of_exists(name: str) -> None:
     assert re.search(rf"`{name}\b", TEXT)
