@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 
 from core.errors import Neo4jM2mError
-from core.http import HEALTH_PATH, JSON_HEADERS, Request, Response, plain
+from core.http import HEALTH_PATH, JSON_HEADERS, Request, Response, as_asked, plain
 
 __all__ = ["Misconfigured"]
 
@@ -50,7 +50,7 @@ class Misconfigured:
         else:
             response = plain(503, _SAID)
         response.headers["retry-after"] = str(self.waiting)
-        return response
+        return as_asked(response, request.method, request.headers)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -22,6 +23,13 @@ async def test_every_request_is_refused_with_503_and_a_time_to_wait(method: str,
     assert response.status == 503
     assert int(response.headers["retry-after"]) >= 30
     assert b"NEO4J_M2M_POLICY" not in response.body
+
+
+async def test_an_agent_reads_that_the_server_is_not_configured() -> None:
+    response = await Misconfigured(SettingsError("x")).handle(request("POST", MCP_PATH))
+    error = json.loads(response.body)["error"]
+    assert "not configured" in error["message"]
+    assert error["data"] == {"status": 503}
 
 
 async def test_the_operator_is_told_why_at_the_start_and_with_each_request(caplog: pytest.LogCaptureFixture) -> None:
