@@ -22,6 +22,8 @@ from tests.azure_function.conftest import SECRET
 from tests.azure_package.packers import LYING_AROUND, ROOT, checkout, packed_by_azd, packed_by_core_tools, tracked_files
 from tests.support.canaries import WATCH
 
+pytestmark = pytest.mark.processes
+
 PYTHON = ROOT / ".venv-azure/bin/python"
 DRIVER = Path(__file__).parent / "real_worker.py"
 

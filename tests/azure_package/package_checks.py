@@ -19,6 +19,8 @@ from tests.azure_package.packers import (
     tracked_files,
 )
 
+pytestmark = pytest.mark.processes
+
 NODE = ROOT / ".venv-node/bin/node"
 
 SHIPPED = {"azure_function", "core", "function_app.py", "host.json", "requirements.txt"}

@@ -19,6 +19,8 @@ from tests.azure_package.packers import AZD
 from tests.infra.bicep_values import Failed, Template
 from tests.infra.test_azure_bicep import AGENT, APP_ID, AZURE, BLUEPRINT, ELSEWHERE, FOUNDRY, MAIN, PROJECT
 
+pytestmark = pytest.mark.processes
+
 ALWAYS = {
     "AZURE_ENV_NAME": "flights",
     "AZURE_LOCATION": "swedencentral",
