@@ -1,7 +1,8 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent azure-package \
-	azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke lock clean
+.PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
+	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
+	lock clean databricks-agent
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -216,6 +217,15 @@ $(DATABRICKS_MCP)/.ready: | $(VENV)/bin/python
 databricks-mcp-check: $(VENV)/.dev $(DATABRICKS_MCP)/.ready  ## by hand: Databricks' own MCP client calls the emulated app
 	$(BIN)/python -m tests.databricks_app.databricks_mcp_check $(DATABRICKS_MCP)/bin/python
 
+.venv-databricks-agent/.ready: requirements/databricks-agent.txt | $(VENV)/bin/python
+	@echo "Installing the OpenAI Agents SDK and databricks-sdk, in an environment of their own: once, about 150 MB"
+	$(VENV)/bin/python -m venv .venv-databricks-agent
+	.venv-databricks-agent/bin/python $(PIP_QUIETLY) requirements/databricks-agent.txt
+	@touch $@
+
+databricks-agent: $(VENV)/.dev .venv-databricks-agent/.ready  ## an agent of the OpenAI Agents SDK asks the emulated app
+	$(BIN)/python -m tests.databricks_agent.run .venv-databricks-agent/bin/python
+
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'
@@ -232,6 +242,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) pyproject.toml --extra databricks --constraint requirements/dev.txt -o databricks_app/requirements.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
+	$(LOCK) requirements/databricks-agent.in -o requirements/databricks-agent.txt
 	$(LOCK) requirements/sam.in -o requirements/sam.txt
 	$(LOCK) requirements/agent.in -o requirements/agent.txt
 	$(LOCK) requirements/go.in -o requirements/go.txt

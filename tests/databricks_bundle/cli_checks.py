@@ -244,3 +244,23 @@ def test_deploying_before_there_is_a_secret_says_what_is_missing_and_works_after
     deployer.store_the_secret()
     deployer.done("bundle", "deploy")
     assert len(deployer.app.apps.apps) == 1
+
+
+def test_a_deployed_bundle_gives_its_scope_up_without_losing_the_secret(deployer: Deployer) -> None:
+    bundle = deployer.checkout / "databricks.yml"
+    without = bundle.read_text()
+    deployer.change("  apps:\n", "  secret_scopes:\n    neo4j:\n      name: neo4j\n  apps:\n")
+    deployer.run("bundle", "deploy")  # makes the scope, and stops at the app, which has no secret yet
+    deployer.done("secrets", "put-secret", "neo4j", "credential", said=CREDENTIAL)
+    deployer.done("bundle", "deploy")
+    deployer.done("bundle", "deploy")
+    (made,) = deployer.app.apps.apps.values()
+    assert deployer.may_read() == {}
+    # What docs/databricks.md has for those who come from such a bundle.
+    deployer.done("bundle", "deployment", "unbind", "neo4j")
+    bundle.write_text(without)
+    deployer.done("secrets", "put-acl", "neo4j", made.principal.id, "READ")
+    for _ in range(2):
+        deployer.done("bundle", "deploy")
+        assert deployer.may_read() == {made.principal.id: "READ"}
+        assert deployer.app.workspace.scopes()["neo4j"].values == {"credential": CREDENTIAL.encode()}

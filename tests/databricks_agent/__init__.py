@@ -1,0 +1,1 @@
+"""The example of an agent for the Databricks App, as `make databricks-agent` runs it."""
