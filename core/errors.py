@@ -70,8 +70,8 @@ __all__ = [
 class Neo4jM2mError(Exception):
     """Root of the tree. ``str(error)`` is one or more sentences for the person or agent that reads it.
 
-    ``withdrawn`` is whether the error says that a value, once given, is to be given no more: whoever remembers the
-    value must soon stop using it. Other failures to fetch say nothing about the value that is remembered.
+    ``withdrawn`` says whether the error takes back a value that was given before: whoever remembers it must soon
+    stop using it. Other failures to fetch a value say nothing about the remembered one.
     """
 
     withdrawn = False

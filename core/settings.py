@@ -92,8 +92,8 @@ class Settings(BaseModel):
         600.0,
         ge=0,
         le=86_400,
-        description="Seconds, counted from when the store last gave it, after which a credential is used no longer if "
-        "the store now denies it, has it no more, or holds something that cannot be used.",
+        description="Seconds after its last reading for which a credential is still used when the secret store denies "
+        "it, no longer has it, or holds something unusable.",
     )
     database_auth: Literal["basic", "workload_identity"] = Field(
         "basic",

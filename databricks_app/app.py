@@ -61,8 +61,8 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
     door = AppDoor(tokens, pats, caller_auth=settings.caller_auth, tenant=urlsplit(workspace.host).netloc)
     if settings.caller_auth == "proxy":
         logger.warning(
-            "callers are whoever X-Forwarded-User names: this trusts that the proxy takes away such headers as a "
-            "client sent, that it has checked CAN_USE, and that nothing else reaches this port"
+            "callers are whoever X-Forwarded-User names: this trusts that the proxy removes identity headers that "
+            "a client sent, that it has checked CAN_USE, and that nothing else reaches this port"
         )
     return Application(
         settings,

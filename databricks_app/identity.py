@@ -1,16 +1,16 @@
 """Who calls, behind the proxy of Databricks Apps.
 
-The proxy lets in whoever the app's permissions let in, and says in headers who that is. Public reports disagree on what
-else it does: whether it hands the caller's own ``Authorization`` on to the app, and whether it takes away identity
-headers that a client sent itself. So the operator says which of two worlds the workspace is, and nothing here guesses:
+The proxy lets in callers who have permission on the app, and says in headers who they are. Public reports disagree on
+what else it does: whether it passes the caller's own ``Authorization`` on to the app, and whether it removes identity
+headers that a client sent. So the operator says which of two worlds the workspace is, and this server never guesses:
 
 * ``token``: the token arrives, and this server verifies it. A name in a header proves nothing.
-* ``proxy``: the token does not arrive. ``X-Forwarded-User``, as the proxy wrote it, says who calls. This trusts that
-  the proxy takes away such headers as a client sent itself, that it has checked CAN_USE, and that nothing but the
-  proxy reaches the app's port. A header that comes twice is refused, since one of the two is not the proxy's.
+* ``proxy``: the token does not arrive. The proxy's ``X-Forwarded-User`` says who calls. This trusts that the proxy
+  removes identity headers that a client sent, that it has checked CAN_USE, and that nothing but the proxy reaches the
+  app's port. A header that comes twice is refused, since one of the two is not the proxy's.
 
-In both worlds ``X-Forwarded-Access-Token``, which the proxy adds where the app has user authorization, is verified, and
-then proves the user. A token that does not hold is refused, whatever else the request carries.
+In both worlds ``X-Forwarded-Access-Token``, which the proxy adds if the app has user authorization, is verified, and
+then proves the user. An invalid forwarded token is refused, whatever else the request carries.
 
 Source: https://docs.databricks.com/aws/en/dev-tools/databricks-apps/http-headers (the names of the headers).
 """
@@ -35,7 +35,7 @@ __all__ = ["IDENTITY_HEADERS", "AppDoor", "CallerAuth"]
 logger = logging.getLogger(__name__)
 
 CallerAuth = Literal["token", "proxy"]
-"""Which world the workspace is: the caller's token reaches the app, or only the proxy's headers do."""
+"""Which world the workspace is: the caller's token reaches the app, or only the proxy's headers reach it."""
 
 USER_TOKEN = "x-forwarded-access-token"  # noqa: S105 - the name of a header
 USER = "x-forwarded-user"
@@ -50,7 +50,7 @@ _OWN = ("authorization", "x-api-key")
 _ID = re.compile(r"[A-Za-z0-9._%+~'@-]{1,256}")
 """What the proxy calls a caller: ``NUMBER@WORKSPACE-ID``, an application id, or an e-mail address.
 
-No comma and no space: a spoofed value that was joined with the proxy's own is not one id.
+It has no comma and no space: a spoofed value that was joined with the proxy's own is refused.
 """
 
 _NOT_HANDED_ON = (
@@ -59,7 +59,7 @@ _NOT_HANDED_ON = (
 )
 _HANDED_ON = (
     "requests come with Authorization, which NEO4J_M2M_CALLER_AUTH=proxy does not look at: this workspace's proxy "
-    "hands tokens on. Set NEO4J_M2M_CALLER_AUTH=token, which verifies them and trusts no header."
+    "passes tokens on. Set NEO4J_M2M_CALLER_AUTH=token, which verifies them and trusts no header."
 )
 
 
@@ -91,9 +91,9 @@ class AppDoor:
         return await self._tokens.answer(_as_addressed(request), prove)
 
     def subject_token(self, request: Request) -> SecretStr | None:
-        """The verified token of the user who calls: the forwarded one, else in the world ``token`` the caller's own.
+        """The verified token of the user who calls: the forwarded one, or in the world ``token`` else the caller's own.
 
-        None for a personal access token, which allows everything that its user may do: it is handed on to nobody.
+        None for a personal access token, which allows everything that its user may do: it is not passed on to anyone.
         """
         forwarded = request.header(USER_TOKEN)
         token = SecretStr(forwarded.strip()) if forwarded and forwarded.strip() else None
@@ -104,8 +104,8 @@ class AppDoor:
     async def _prove(self, request: Request) -> Principal:
         """The principal whom the tokens in ``request`` prove.
 
-        Where both the caller's own and a forwarded one come, both must hold and be of the same principal, whose
-        forwarded token then counts: nobody acts for a user by adding that user's token to a request of their own.
+        If both the caller's own and a forwarded one come, both must be valid and belong to the same principal, and then
+        the forwarded token counts: nobody can act for a user by adding that user's token to their own request.
         """
         token = _only(request, USER_TOKEN)
         own = any(name in _OWN for name, _ in request.headers)
@@ -121,13 +121,13 @@ class AppDoor:
         return user
 
     async def _named(self, request: Request) -> Principal:
-        """The principal whom the proxy names; where a user's token is forwarded too, the user whom it proves."""
+        """The principal whom the proxy names; if it forwards a user's token too, the user whom the token proves."""
         user, email, username = (_only(request, header) for header in (USER, EMAIL, USERNAME))
         token = _only(request, USER_TOKEN)
         if not user:
             raise Unauthenticated("the proxy names no caller")
         if _ID.fullmatch(user) is None:
-            raise Unauthenticated("the name that was forwarded is not of the form of one")
+            raise Unauthenticated("the forwarded name is malformed")
         if token:
             proved = await self._user(request, token)
             if email and email.casefold() != proved.id.casefold():
@@ -152,7 +152,7 @@ class AppDoor:
         return await self._pats.verify(credential)
 
     def _tell_headers(self, request: Request) -> None:
-        """Log which identity headers arrive, once for each combination, and what that says of the world."""
+        """Log which identity headers arrive, once for each combination, and warn if the setting does not fit them."""
         names = frozenset(name for name, _ in request.headers if name in IDENTITY_HEADERS)
         if names in self._seen:
             return

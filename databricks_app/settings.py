@@ -31,7 +31,7 @@ class DatabricksSettings(Settings):
     )
     caller_auth: CallerAuth = Field(
         "token",
-        description="How callers prove who they are: `token` (the proxy hands tokens on, and this server verifies "
+        description="How callers prove who they are: `token` (the proxy passes tokens on, and this server verifies "
         "them) or `proxy` (it does not, and its header X-Forwarded-User is trusted).",
     )
     accept_pats: bool = Field(

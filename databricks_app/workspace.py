@@ -63,14 +63,14 @@ class Workspace:
 
     @property
     def issuer(self) -> str:
-        """Who issues its tokens: what the workspace says, else what is usual."""
+        """Who issues its tokens: the place that the workspace publishes, or else the usual one."""
         return self.oidc_endpoint or f"{self.host}/oidc"
 
     async def discovered(self) -> Workspace:
-        """This workspace with what it publishes of itself: where its tokens are issued, and its id if that is missing.
+        """This workspace with what it publishes: where its tokens are issued, and its id if that is missing.
 
-        A unified host issues tokens under ``/oidc/accounts/ACCOUNT-ID``. As in databricks-sdk, a workspace that
-        publishes nothing, or nothing that could be used, issues them under ``/oidc``.
+        A unified host issues tokens under ``/oidc/accounts/ACCOUNT-ID``. If a workspace publishes nothing usable, it is
+        taken to issue them under ``/oidc``, as in databricks-sdk.
 
         Source: https://github.com/databricks/databricks-sdk-py (``Config._resolve_host_metadata``).
         """
@@ -85,7 +85,7 @@ class Workspace:
         found = endpoint.rstrip("/") if isinstance(endpoint, str) else ""
         if _ACCOUNT in found and isinstance(account, str):
             found = found.replace(_ACCOUNT, account)
-        # Of another host it is not the workspace that speaks of itself.
+        # The workspace can speak only for its own host.
         if not found.startswith(f"{self.host}/") or not _OIDC_PATH.fullmatch(found.removeprefix(self.host)):
             logger.warning("the workspace names a place that cannot issue its tokens; taking %s for that", self.issuer)
             found = ""

@@ -324,6 +324,17 @@ def test_where_the_proxy_keeps_the_token_and_is_trusted_the_policy_decides_by_it
             assert log.calls()[-1]["rule"] == "by application id"
             assert ask(url, agent, body=write).json()["result"]["isError"] is True
             assert ask(url, intruder).status_code == 403
+        with behind_a_proxy(databricks, app, hands_on_authorization=False, admits_pats=True) as url:
+            # A personal access token, if the proxy takes one, and a user, are whom the proxy names.
+            assert rows(ask(url, [bearer(line["pat"])])) == [[1]]
+            assert log.calls()[-1]["principal"]["id"] == number
+            ada = databricks.workspace.workspace.issuer.user_token(line["client_id"], ADA.name)
+            assert ask(url, [bearer(ada)]).status_code == 403
+            refused = log.calls()[-1]["principal"]
+            assert (refused["kind"], refused["id"]) == ("forwarded", named_by_the_proxy(databricks, ADA.name))
+            assert ask(url, [bearer("x.y.z")]).status_code == 401
+        # What the setting trusts: nothing but the proxy reaches the port.
+        assert rows(ask(f"{app.url}/mcp", [("x-forwarded-user", number)])) == [[1]]
         assert any("this trusts that the proxy" in line.get("message", "") for line in log.lines())
 
 

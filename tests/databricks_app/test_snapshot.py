@@ -53,7 +53,7 @@ def test_the_snapshot_runs_alone_and_answers(
     look = f"import importlib.util as u; print([name for name in {ELSEWHERE!r} if u.find_spec(name)])"
     there = subprocess.run([python, "-c", look], cwd=source, capture_output=True, text=True, check=True).stdout
     assert there == "[]\n"
-    with platform(settings, console) as databricks, (tmp_path / "log").open("w+") as log:
+    with platform(settings, console, world="token") as databricks, (tmp_path / "log").open("w+") as log:
         app = AppProcess(source, databricks.environ, resources=databricks.resources(), log=log, python=python)
         try:
             token = databricks.workspace.workspace.issuer.token(databricks.line["client_id"])
