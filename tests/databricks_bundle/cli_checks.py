@@ -24,6 +24,8 @@ from local.emulators.issuer import Client
 from local.emulators.loopback_server import served
 from tests.databricks_bundle.workspace import BundleWorkspace
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 CLI = os.environ["DATABRICKS_CLI"]
 ENDED = subprocess.CompletedProcess[str]
