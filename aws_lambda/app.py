@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -30,23 +29,22 @@ __all__ = [
     "MARGIN",
     "application",
     "application_of",
-    "flush_metrics",
     "handler",
     "logger",
     "loop",
     "platform_request",
+    "report",
     "settings",
-    "traced",
 ]
 
 MARGIN = 1.0
 """Seconds before Lambda ends the call by which the answer must be ready."""
 
+_REPORT_SECONDS = 0.5
+"""Seconds that the end of a call may wait for a collector of telemetry: less than `MARGIN`."""
+
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
 _FAILURES = frozenset({"unavailable", "failed"})
-
-Handler = Callable[[Any, Any], dict[str, Any]]
-"""Answers an event; the second argument is Lambda's context."""
 
 settings = AwsSettings.from_environ(os.environ)
 # The audit's lines have level INFO, and are written whatever the level of the others is.
@@ -123,18 +121,6 @@ def _plain(status: int, reason: str) -> dict[str, Any]:
     return {"statusCode": status, "headers": headers, "body": f"{reason}\n", "isBase64Encoded": False}
 
 
-def traced(function: Handler) -> Handler:
-    """``function``, traced with X-Ray if the settings say so: that it ran and for how long, not what it was asked."""
-    if not settings.tracing:
-        return function
-    from aws_lambda_powertools import Tracer
-
-    tracer = Tracer(service="neo4j-m2m")
-    whole: Handler = tracer.capture_lambda_handler(function, capture_response=False, capture_error=False)
-    return whole
-
-
-@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one request of the function URL; ``event`` has payload format 2.0, as has the answer.
@@ -144,13 +130,15 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     try:
         return _serve(event, context)
     finally:
-        flush_metrics()
+        report()
 
 
-def flush_metrics() -> None:
-    """Write what this call counted, if anything: a health check counts nothing."""
-    if metrics.provider.metric_set:
+def report() -> None:
+    """Log what this call counted, and send its telemetry: once the answer is given, this process may be frozen."""
+    if metrics.provider.metric_set:  # a health check counts nothing
         metrics.flush_metrics()
+    if application.telemetry is not None:
+        application.telemetry.flush(_REPORT_SECONDS)
 
 
 def _before_snapshot() -> None:

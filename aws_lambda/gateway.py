@@ -13,7 +13,7 @@ from typing import Any
 
 from mcp_types import CallToolRequestParams
 
-from aws_lambda.app import MARGIN, application, flush_metrics, logger, loop, settings, traced
+from aws_lambda.app import MARGIN, application, logger, loop, report, settings
 from aws_lambda.payload import LARGEST_PAYLOAD, payload_size
 from core.application import NOT_ADMITTED, TOO_LARGE
 from core.deadline import Deadline
@@ -41,7 +41,6 @@ _PRINCIPAL = Principal(
 )
 
 
-@traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Run the tool that the client context names with the arguments in ``event``.
@@ -51,7 +50,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     try:
         return loop.run_until_complete(_answer(event, context))
     finally:
-        flush_metrics()
+        report()
 
 
 async def _answer(event: Any, context: Any) -> dict[str, Any]:

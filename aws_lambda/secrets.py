@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
@@ -23,6 +23,9 @@ from core.credentials.secret_store import (
     SecretUndecryptable,
     SecretUnreachable,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["SecretsManager"]
 
@@ -77,7 +80,7 @@ class SecretsManager:
                 text = answer["SecretBinary"].decode()
             except (KeyError, UnicodeDecodeError):
                 raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.") from None
-        return Secret(name, SecretStr(text), answer.get("VersionId", ""))
+        return Secret(name, SecretStr(text), answer.get("VersionId", ""), _timestamp(answer.get("CreatedDate")))
 
     async def ask(self, operation: str, name: str, **parameters: Any) -> dict[str, Any]:
         """What boto3's ``operation`` answers for the secret ``name``; ``parameters`` are those besides its id.
@@ -117,6 +120,10 @@ class SecretsManager:
         """Connect again with the role's keys at that time: for a process restored from a snapshot."""
         with self._lock:
             self._client = None
+
+
+def _timestamp(date: datetime | None) -> float | None:
+    return None if date is None else date.timestamp()
 
 
 def _explained(name: str, response: Any, operation: str) -> SecretError:

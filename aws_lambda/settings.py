@@ -25,7 +25,6 @@ class AwsSettings(Settings):
         min_length=1,
         description="The principal of calls through an AgentCore Gateway Lambda target, which names no caller.",
     )
-    tracing: bool = Field(False, description="Whether calls are traced with AWS X-Ray.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -73,7 +73,13 @@ class KeyVault:
             ) from None
         if found.value is None:
             raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.")
-        return Secret(name, SecretStr(found.value), found.properties.version or "")
+        written = found.properties.updated_on
+        return Secret(
+            name,
+            SecretStr(found.value),
+            found.properties.version or "",
+            None if written is None else written.timestamp(),
+        )
 
     def _connected(self) -> Any:
         with self._lock:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from core.credentials.secret_store import SecretStore
     from core.origin import Origin
     from core.settings import Settings
+    from core.telemetry import Telemetry
 
 __all__ = ["NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend", "SubjectToken"]
 
@@ -96,7 +97,8 @@ class Application:
         self.settings = settings
         self.tools = {tool.name: tool for tool in tools}
         self.server = build_server(self.tools.values())
-        self.audit = AuditTrail(audit, statements=settings.audit_statements)
+        self.telemetry = _telemetry(settings)
+        self.audit = AuditTrail(audit, statements=settings.audit_statements, telemetry=self.telemetry)
         self._secrets = secrets
         self._workload = workload
         self._scopes = self._new_scopes()
@@ -127,7 +129,7 @@ class Application:
         refusal = self._wrong_host(request)
         if request.path == HEALTH_PATH:
             return refusal or await self._answer_health(request)
-        with self.audit.record(request.request_id) as record:
+        with self.audit.record(request.request_id, request.headers) as record:
             response = as_asked(refusal or await self._answer(request, record), request.method, request.headers)
             record.sent(len(response.body), response.status)
             if not record.has_outcome:
@@ -247,6 +249,14 @@ class Application:
             if not separator or scheme not in ("http", "https") or host_name(rest) not in self._allowed_hosts:
                 return plain(403, "Web pages from elsewhere may not call this server.")
         return None
+
+
+def _telemetry(settings: Settings) -> Telemetry | None:
+    if not settings.telemetry:
+        return None
+    from core.telemetry import Telemetry
+
+    return Telemetry()
 
 
 _OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from core.http import ClientGone
 if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.identity.principal import Principal
+    from core.telemetry import Telemetry
 
 __all__ = ["AUDIT_LOGGER", "AuditRecord", "AuditTrail", "Sink", "log_line"]
 
@@ -116,17 +117,31 @@ class AuditRecord:
 class AuditTrail:
     """Opens a record for each call and hands its line to ``sink`` when the call is over."""
 
-    def __init__(self, sink: Sink = log_line, *, statements: bool = False) -> None:
+    def __init__(self, sink: Sink = log_line, *, statements: bool = False, telemetry: Telemetry | None = None) -> None:
+        """``telemetry`` makes a span of each call and counts it."""
         self._sink = sink
         self._statements = statements
+        self._telemetry = telemetry
 
     @contextmanager
-    def record(self, request_id: str) -> Iterator[AuditRecord]:
-        """The record of the call that is answered inside; its line is written in any case."""
+    def record(self, request_id: str, headers: Iterable[tuple[str, str]] = ()) -> Iterator[AuditRecord]:
+        """The record of the call that is answered inside; its line is written in any case.
+
+        ``headers`` of the request (lower case) may name the span that it belongs to.
+        """
         record = AuditRecord(request_id, statements=self._statements)
+        if self._telemetry is None:
+            with self._written(record):
+                yield record
+        else:
+            with self._telemetry.call(record, dict(headers)), self._written(record):
+                yield record
+
+    @contextmanager
+    def _written(self, record: AuditRecord) -> Iterator[None]:
         begun, at = time.perf_counter(), datetime.now(UTC)
         try:
-            yield record
+            yield
         except (CancelledError, ClientGone):
             record.fields["outcome"] = "cancelled"
             raise

@@ -161,6 +161,9 @@ class Settings(BaseModel):
         True,
         description="Whether the text of an answer marks the graph's data as untrusted (`structuredContent` never is).",
     )
+    telemetry: bool = Field(
+        False, description="Whether calls are traced and measured with OpenTelemetry, as its `OTEL_…` variables say."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lines below this level are not logged."
     )

@@ -29,12 +29,14 @@ __all__ = [
 class Secret:
     """A secret as the store returned it. ``version`` is the store's own id of this version.
 
-    A store without versions gives something that changes whenever the secret is written, or an empty text.
+    ``written_at`` is when that was written, in seconds since 1970, if the store tells. A store without versions gives
+    something that changes whenever the secret is written, or an empty text.
     """
 
     name: str
     text: SecretStr
     version: str = ""
+    written_at: float | None = None
 
 
 class SecretStore(Protocol):

@@ -11,6 +11,7 @@ from core.credentials.credential import Credential, PasswordLogin, WorkloadIdent
 from core.credentials.secret_store import Secret, SecretMalformed, SecretNotFound, SecretStore, SecretUnreachable
 from core.errors import CredentialError, SettingsError
 from core.remembered import Lifetime, Refreshed
+from core.telemetry import credential_seen
 
 if TYPE_CHECKING:
     from core.deadline import Deadline
@@ -111,6 +112,7 @@ class StoredCredential:
             credential = parse_credential(text, source=self._name, instead=self._instead)
         except CredentialError as error:
             raise SecretMalformed(str(error)) from None
+        credential_seen(self._name, secret.version, secret.written_at)
         return CredentialVersion(credential, secret.version)
 
     async def current(self) -> CredentialVersion:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.processes
 
 UNASKED = frozenset(
     {
-        "aws_xray_sdk",
+        "opentelemetry.sdk",
         "boto3",
         "botocore.session",
         "core.identity.bearer",
@@ -30,7 +30,7 @@ UNASKED = frozenset(
     ("changed", "wanted"),
     [
         ({}, set()),
-        ({"NEO4J_M2M_TRACING": "true"}, {"aws_xray_sdk", "urllib3"}),
+        ({"NEO4J_M2M_TELEMETRY": "true"}, {"opentelemetry.sdk", "urllib3"}),
         (
             {"NEO4J_M2M_CALLER_AUTH": "jwt", "NEO4J_M2M_KEYS_SECRET": "keys"},
             {"core.identity.bearer", "core.identity.tokens"},

@@ -31,6 +31,7 @@ EVERYTHING = {
     "SecretKmsKeyArn": KEY,
     "SubnetIds": ["subnet-1"],
     "SecurityGroupIds": ["sg-1"],
+    "TelemetryLayerArn": "arn:aws:lambda:eu-central-1:615299751070:layer:AWSOpenTelemetryDistroPython:1",
     "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
 }
 WITHOUT_RESOURCES = {
@@ -236,7 +237,17 @@ def test_every_variable_of_the_functions_is_a_setting_and_together_they_make_sen
             settings = AwsSettings.from_environ(variables)
             assert settings.secret == SECRET
             assert settings.pool_size == 1
-            assert settings.tracing is True
+            assert settings.telemetry is (given is EVERYTHING)
+
+
+def test_a_layer_for_telemetry_is_there_only_where_it_is_asked_for() -> None:
+    for function in Decided(**EVERYTHING).typed("AWS::Lambda::Function").values():
+        if "NEO4J_M2M_SECRET" in function["Environment"]["Variables"] and "Layers" in function:
+            assert function["Layers"] == [EVERYTHING["TelemetryLayerArn"]]
+            assert function["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/otel-instrument"
+    (function,) = Decided(**IAM).typed("AWS::Lambda::Function").values()
+    assert "Layers" not in function
+    assert "AWS_LAMBDA_EXEC_WRAPPER" not in function["Environment"]["Variables"]
 
 
 def test_the_gateways_function_has_one_principal_and_no_url() -> None:
