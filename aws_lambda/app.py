@@ -1,5 +1,8 @@
 """The Lambda function: ``aws_lambda.app.handler``, behind a function URL.
 
+A wrong setting does not stop the import: `core.misconfigured` answers 503 in place of the application, and the log says
+which setting it is.
+
 One execution environment answers one call at a time and is frozen between two. One event loop lives as long as it does,
 since the driver's connections belong to the loop that opened them.
 """
@@ -10,6 +13,7 @@ import asyncio
 import logging
 import os
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -23,7 +27,10 @@ from aws_lambda.settings import AwsSettings
 from core.application import Application, Authenticate
 from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
+from core.errors import SettingsError
 from core.from_settings import configured_grants, stored_api_keys, token_door
+from core.http import Request, Response, as_asked
+from core.misconfigured import Misconfigured
 
 __all__ = [
     "MARGIN",
@@ -33,6 +40,7 @@ __all__ = [
     "logger",
     "loop",
     "platform_request",
+    "refused",
     "report",
     "settings",
 ]
@@ -46,7 +54,11 @@ _REPORT_SECONDS = 0.5
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
 _FAILURES = frozenset({"unavailable", "failed"})
 
-settings = AwsSettings.from_environ(os.environ)
+_wrong: Exception | None = None
+try:
+    settings = AwsSettings.from_environ(os.environ)
+except SettingsError as error:
+    _wrong, settings = error, AwsSettings.from_environ({})
 # The audit's lines have level INFO, and are written whatever the level of the others is.
 logger = Logger(
     service="neo4j-m2m", level="DEBUG" if settings.log_level == "DEBUG" else "INFO", log_uncaught_exceptions=False
@@ -103,8 +115,13 @@ def write_down(line: dict[str, Any]) -> None:
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs each call on the current loop
 secrets = SecretsManager()
-application = application_of(settings, secrets)
-_http = Mangum(AsgiApp(application, platform_request), lifespan="off")
+application: Application | Misconfigured
+try:
+    application = application_of(settings, secrets) if _wrong is None else Misconfigured(_wrong)
+except Exception as error:  # noqa: BLE001 - whatever is wrong, a function that cannot be imported says nothing
+    application = Misconfigured(error)
+if isinstance(application, Application):
+    _http = Mangum(AsgiApp(application, platform_request), lifespan="off")
 
 
 def _serve(event: Any, context: Any) -> dict[str, Any]:
@@ -112,8 +129,36 @@ def _serve(event: Any, context: Any) -> dict[str, Any]:
         logger.warning("an event was refused: it is not a request of a function URL")
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return _plain(403, "Call this function through its URL.")
-    response: dict[str, Any] = _http(event, context)
-    return response
+    if isinstance(application, Misconfigured):
+        response = refused(application, request_of(event))
+        return {
+            "statusCode": response.status,
+            "headers": response.headers,
+            "body": response.body.decode(),
+            "isBase64Encoded": False,
+        }
+    answer: dict[str, Any] = _http(event, context)
+    return answer
+
+
+def request_of(event: Mapping[str, Any]) -> Request:
+    """What a refusal has to know about the request in ``event``: all but the body."""
+    context = event["requestContext"]
+    headers = event.get("headers")
+    return Request(
+        method=str((context.get("http") or {}).get("method", "")),
+        path=str(event.get("rawPath", "")),
+        headers=tuple(headers.items()) if isinstance(headers, dict) else (),
+        body=b"",
+        request_id=str(context.get("requestId", "")),
+    )
+
+
+def refused(by: Misconfigured, request: Request) -> Response:
+    """The refusal of ``request`` by a server that is ``misconfigured``; it counts as a failure, for an alarm to see."""
+    metrics.add_metric("Calls", MetricUnit.Count, 1)
+    metrics.add_metric("Failures", MetricUnit.Count, 1)
+    return as_asked(loop.run_until_complete(by.handle(request)), request.method, request.headers)
 
 
 def _plain(status: int, reason: str) -> dict[str, Any]:
@@ -137,7 +182,7 @@ def report() -> None:
     """Log what this call counted, and send its telemetry: once the answer is given, this process may be frozen."""
     if metrics.provider.metric_set:  # a health check counts nothing
         metrics.flush_metrics()
-    if application.telemetry is not None:
+    if isinstance(application, Application) and application.telemetry is not None:
         application.telemetry.flush(_REPORT_SECONDS)
 
 
@@ -155,7 +200,8 @@ def _after_restore() -> None:
     no snapshot stops.
     """
     secrets.forget()
-    application.forget()
+    if isinstance(application, Application):
+        application.forget()
     random.seed()
 
 

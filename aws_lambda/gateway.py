@@ -13,12 +13,14 @@ from typing import Any
 
 from mcp_types import CallToolRequestParams
 
-from aws_lambda.app import MARGIN, application, logger, loop, report, settings
+from aws_lambda.app import MARGIN, application, logger, loop, refused, report, settings
 from aws_lambda.payload import LARGEST_PAYLOAD, payload_size
-from core.application import NOT_ADMITTED, TOO_LARGE
+from core.application import NOT_ADMITTED, TOO_LARGE, Application
 from core.deadline import Deadline
 from core.errors import SettingsError
+from core.http import MCP_PATH, Request
 from core.identity.principal import Principal
+from core.misconfigured import Misconfigured
 from core.server import run_tool
 
 __all__ = ["handler"]
@@ -27,15 +29,18 @@ _NAME = "bedrockAgentCoreToolName"
 _DELIMITER = "___"
 """Stands between the target's name and the tool's name."""
 
-if settings.gateway_principal is None:
-    raise SettingsError(
-        "NEO4J_M2M_GATEWAY_PRINCIPAL is not set: set it to the name by which the policy knows the gateway."
+_server: Application | Misconfigured = application
+if settings.gateway_principal is None and not isinstance(application, Misconfigured):
+    _server = Misconfigured(
+        SettingsError(
+            "NEO4J_M2M_GATEWAY_PRINCIPAL is not set: set it to the name by which the policy knows the gateway."
+        )
     )
 
 _PRINCIPAL = Principal(
     platform="aws",
     kind="service_principal",
-    id=settings.gateway_principal,
+    id=settings.gateway_principal or "",
     name="AgentCore Gateway",
     proved_by="lambda invoke permission",
 )
@@ -48,12 +53,15 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     Returns the tool's structured content; of a failed call ``{"isError": true, "message": …}``.
     """
     try:
-        return loop.run_until_complete(_answer(event, context))
+        if isinstance(_server, Misconfigured):
+            request = Request("INVOKE", MCP_PATH, (), b"", context.aws_request_id)
+            return _failed(refused(_server, request).body.decode().strip())
+        return loop.run_until_complete(_answer(_server, event, context))
     finally:
         report()
 
 
-async def _answer(event: Any, context: Any) -> dict[str, Any]:
+async def _answer(application: Application, event: Any, context: Any) -> dict[str, Any]:
     custom = getattr(getattr(context, "client_context", None), "custom", None) or {}
     name = str(custom.get(_NAME, "")).rpartition(_DELIMITER)[2]
     with application.audit.record(context.aws_request_id) as record:

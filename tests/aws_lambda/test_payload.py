@@ -21,6 +21,8 @@ from local.emulators.loopback_server import served
 from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import ARN, IAM, Lambda, environ_of, message, secret_of
 
+pytestmark = pytest.mark.processes
+
 QUOTES = "UNWIND range(1, $rows) AS i RETURN $quotes AS text"
 
 

@@ -20,6 +20,8 @@ from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import IAM, Lambda, environ_of, event, message, secret_of
 from tests.support.canaries import WATCH
 
+pytestmark = pytest.mark.processes
+
 CANARY = "canary-telemetry-8f03"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
