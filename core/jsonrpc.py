@@ -42,7 +42,7 @@ from mcp_types import (
     JSONRPCRequest,
     RequestId,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, SUPPORTED_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from core.call import Call
@@ -95,6 +95,8 @@ async def answer_post(server: Server[Call], headers: Headers, body: bytes, call:
         version = folded.get(MCP_PROTOCOL_VERSION_HEADER)
         if _is_handshake_era(version, message):
             return await _answer_handshake_era(server, request, version or DEFAULT_NEGOTIATED_VERSION, call)
+        if version is not None and not _has_envelope(message):
+            _check_version(version, request.id)
         return await _answer_modern(server, request, message, headers, folded, call)
     except _Refused as refused:
         call.audit.answered("protocol_error")
@@ -156,19 +158,34 @@ def _accept_notification(message: dict[str, Any], folded: Mapping[str, str]) -> 
         raise _Refused(400, error) from None
     version = folded.get(MCP_PROTOCOL_VERSION_HEADER)
     if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
-        rejection = unsupported_protocol_version_rejection(version)
-        if rejection is not None:
-            raise _refusal(rejection, None)
+        _check_version(version, None)
     return Exchange(202)
+
+
+def _check_version(version: str, request_id: RequestId | None) -> None:
+    """Refuse a ``version`` in the header that does not exist, by the name of the header.
+
+    A body without an envelope says no version itself, so that nothing but the header can be wrong.
+    """
+    rejection = unsupported_protocol_version_rejection(version)
+    if rejection is None:
+        return
+    data = {"supported": list(SUPPORTED_PROTOCOL_VERSIONS), "requested": version[:_LONGEST_ID]}
+    message = "The header MCP-Protocol-Version names a version that this server does not speak"
+    raise _Refused(400, ErrorData(code=rejection.code, message=message, data=data), request_id)
 
 
 def _is_handshake_era(version: str | None, message: Mapping[str, Any]) -> bool:
     if version is not None:
         return version in HANDSHAKE_PROTOCOL_VERSIONS
     # No header means 2025-03-26, unless the body says that the sender speaks a newer one and forgot the header.
+    return not _has_envelope(message)
+
+
+def _has_envelope(message: Mapping[str, Any]) -> bool:
     params = message.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
-    return not (isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta)
+    return isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
 
 
 async def _answer_handshake_era(server: Server[Call], request: JSONRPCRequest, version: str, call: Call) -> Exchange:

@@ -403,3 +403,16 @@ async def test_an_answer_that_no_tool_has_cut_is_not_sent() -> None:
     result = parsed(await app.handle(post(legacy("tools/call", {"name": "flood", "arguments": {}}))))["result"]
     assert result["isError"]
     assert "Ask for less" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize("version", ["banana", "2025-13-01", "2024-11-05x", "", "x" * 5_000])
+@pytest.mark.parametrize("method", ["initialize", "tools/list", "notifications/initialized"])
+async def test_a_version_header_that_names_no_version_is_called_wrong_by_its_name(version: str, method: str) -> None:
+    message = {"jsonrpc": "2.0", "method": method, "params": {}, **({} if "/init" in method else {"id": 7})}
+    response = await application().handle(post(message, ("mcp-protocol-version", version)))
+    assert response.status == 400
+    told = json.loads(response.body)
+    assert "MCP-Protocol-Version" in told["error"]["message"]
+    assert told["error"]["data"]["requested"] == version[:1_000]
+    assert {"2025-06-18", MODERN} <= set(told["error"]["data"]["supported"])
+    assert told["id"] == (None if "/init" in method else 7)
