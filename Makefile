@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
 	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
-	lock clean databricks-agent
+	lock clean databricks-agent agentcore-runtime
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -182,6 +182,11 @@ build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS
 
 azure-agent: $(VENV)/.dev .venv-azure-agent/.ready  ## by hand: an agent of Microsoft's Agent Framework on the emulated Azure
 	$(BIN)/python -m tests.azure_function.agent_check .venv-azure-agent/bin/python
+agentcore-runtime:  ## the package for AgentCore Runtime, as .agentcore/runtime.zip
+	rm -rf .agentcore
+	$(MAKE) --no-print-directory build-Function ARTIFACTS_DIR=$(CURDIR)/.agentcore/package
+	printf 'from aws_lambda.agentcore_runtime import main\n\nmain()\n' > .agentcore/package/main.py
+	cd .agentcore/package && $(PYTHON) -m zipfile -c ../runtime.zip *
 
 databricks-app:  ## create the folder that is uploaded as the Databricks App
 	$(PYTHON) -m databricks_app.snapshot infra/databricks/source
@@ -250,3 +255,4 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 
 clean:  ## remove what the checks created here (the user's caches stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-*/ .aws-sam .agentcore $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ name alone). The core remembers what is fetched here. boto3 is imported at the f
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,11 @@ class SecretsManager:
                     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 )
                 # A new session: boto3's default one would keep the keys that it found first.
-                self._client = boto3.Session().client("secretsmanager", config=config, **self._options)
+                # It reads AWS_DEFAULT_REGION by itself; what runs functions and runtimes for AWS sets AWS_REGION.
+                region = os.environ.get("AWS_REGION") or None
+                self._client = boto3.Session(region_name=region).client(
+                    "secretsmanager", config=config, **self._options
+                )
             return self._client
 
     def forget(self) -> None:

@@ -23,7 +23,8 @@ class AwsSettings(Settings):
     gateway_principal: str | None = Field(
         None,
         min_length=1,
-        description="The principal of calls through an AgentCore Gateway Lambda target, which names no caller.",
+        description="The principal of calls whose caller AWS does not name: through a Lambda target of AgentCore Gateway, or "
+        "in AgentCore Runtime with IAM.",
     )
 
     @model_validator(mode="after")

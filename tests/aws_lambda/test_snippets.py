@@ -17,6 +17,7 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ParamValidationError
 
 from aws_lambda.gateway_schema import tool_definitions
+from aws_lambda.settings import AwsSettings
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "aws.md"
 SNIPPETS = [
@@ -72,6 +73,10 @@ def test_there_are_snippets_for_each_way_that_a_gateway_proves_itself() -> None:
 def test_a_snippet_sends_what_the_api_takes(snippet: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sent = run(snippet, monkeypatch, tmp_path)
     path, body = sent[-1]
+    if "create_agent_runtime" in snippet:
+        assert path == "/runtimes/"
+        AwsSettings.from_environ(body["environmentVariables"])
+        return
     assert path.startswith("/gateways/") and path.endswith("/targets/")  # noqa: PT018
     if len(sent) == 2:
         (configured,) = body["credentialProviderConfigurations"]
@@ -84,4 +89,5 @@ def test_a_snippet_with_a_wrong_name_would_be_found(
     snippet: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(ParamValidationError):
-        run(snippet.replace("gatewayIdentifier=", "gatewayName="), monkeypatch, tmp_path)
+        wrong = snippet.replace("gatewayIdentifier=", "gatewayName=").replace("agentRuntimeName=", "runtimeName=")
+        run(wrong, monkeypatch, tmp_path)
