@@ -254,5 +254,4 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/azure-agent.in -o requirements/azure-agent.txt
 
 clean:  ## remove what the checks created here (the user's caches stay)
-	rm -rf $(VENV) .venv-*/ .aws-sam $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -rf $(VENV) .venv-*/ .aws-sam .agentcore $(CONFORMANCE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-*/ .aws-sam .agentcore $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

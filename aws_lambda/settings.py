@@ -23,8 +23,8 @@ class AwsSettings(Settings):
     gateway_principal: str | None = Field(
         None,
         min_length=1,
-        description="The principal of calls whose caller AWS does not name: through a Lambda target of AgentCore Gateway, or "
-        "in AgentCore Runtime with IAM.",
+        description="The principal of calls whose caller AWS does not name: through a Lambda target of AgentCore "
+        "Gateway, or in AgentCore Runtime with IAM.",
     )
 
     @model_validator(mode="after")

@@ -88,6 +88,6 @@ def test_a_snippet_sends_what_the_api_takes(snippet: str, monkeypatch: pytest.Mo
 def test_a_snippet_with_a_wrong_name_would_be_found(
     snippet: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    wrong = snippet.replace("gatewayIdentifier=", "gatewayName=").replace("agentRuntimeName=", "runtimeName=")
     with pytest.raises(ParamValidationError):
-        wrong = snippet.replace("gatewayIdentifier=", "gatewayName=").replace("agentRuntimeName=", "runtimeName=")
         run(wrong, monkeypatch, tmp_path)
