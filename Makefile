@@ -161,8 +161,8 @@ LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
 LAMBDA_SERVICES := secretsmanager sts
 LAMBDA_COMPILE = $(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task
 
-.PHONY: build-Function build-GatewayFunction
-build-Function build-GatewayFunction:  # `sam build` calls these, with ARTIFACTS_DIR
+.PHONY: build-Function build-GatewayFunction build-RotationFunction
+build-Function build-GatewayFunction build-RotationFunction:  # `sam build` calls these, with ARTIFACTS_DIR
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --target "$(ARTIFACTS_DIR)" --require-hashes --no-deps \
 		--no-compile $(LAMBDA_WHEELS) -r requirements/aws.txt
 	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/boto3/data" "$(ARTIFACTS_DIR)/boto3/examples"

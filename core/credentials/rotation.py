@@ -221,6 +221,10 @@ class Rotation:
             await self._log_in(member, login, database)
         logger.info("rotation of %s: %s can log in", self._secret.name, login.username)
 
+    async def prove(self) -> None:
+        """Log in as the user in use."""
+        await self._prove(await self._turns.following())
+
     async def finish(self) -> None:
         """Publish the candidate."""
         turn = await self._begun()
