@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from neo4j import AsyncGraphDatabase, basic_auth
@@ -30,6 +30,7 @@ __all__ = [
     "change_own_password",
     "database_users",
     "log_in",
+    "may_write",
     "members",
 ]
 
@@ -40,6 +41,7 @@ _USER_AGENT = f"neo4j-m2m-rotation/{server_version()}"
 _UNAUTHORIZED = "Neo.ClientError.Security.Unauthorized"
 _LOCKED_OUT = "Neo.ClientError.Security.AuthenticationRateLimit"
 _FORBIDDEN = "Neo.ClientError.Security.Forbidden"
+_ACCESS_MODE = "Neo.ClientError.Statement.AccessMode"
 _ARGUMENT = "Neo.ClientError.Statement.ArgumentError"
 _UNSUPPORTED = "Neo.ClientError.Statement.UnsupportedAdministrationCommand"
 _NOT_IN_THIS_EDITION = "51N27"
@@ -163,6 +165,21 @@ async def change_own_password(uri: str, login: PasswordLogin, new: PasswordLogin
         await _run(driver, "ALTER CURRENT USER SET PASSWORD FROM $old TO $new", passwords, None)
 
 
+async def may_write(uri: str, login: PasswordLogin, *, database: str | None, access: Literal["r", "w"]) -> bool:
+    """Whether a user may change the graph, in READ (``r``) or WRITE access mode: tried, and rolled back.
+
+    Raises:
+        UserRefused, RotationInterrupted: as `log_in`.
+    """
+    async with _driver(uri, login) as driver:
+        try:
+            # Without a label: the name of a label that was tried would stay.
+            await _run(driver, "CREATE ()", {}, None, database=database, access=access, keep=False)
+        except _WriteRefused:
+            return False
+    return True
+
+
 async def members(uri: str, login: PasswordLogin, database: str | None) -> list[str]:
     """The addresses that a driver is sent to from ``uri``, each as a URI of one server; none if it is never sent on.
 
@@ -176,6 +193,10 @@ async def members(uri: str, login: PasswordLogin, database: str | None) -> list[
         rows, _ = await _run(driver, table, {}, None, database=database, access="r")
     addresses = {address for row in rows for server in row["servers"] for address in server["addresses"]}
     return [f"{scheme.replace('neo4j', 'bolt')}://{address}" for address in sorted(addresses)]
+
+
+class _WriteRefused(RotationRefused):
+    """The user may not do that, or not in this access mode."""
 
 
 class _ArgumentError(RotationRefused):
@@ -213,16 +234,24 @@ async def _run(
     bookmarks: Bookmarks | None,
     *,
     database: str | None = "system",
-    access: str = "w",
+    access: Literal["r", "w"] = "w",
+    keep: bool = True,
 ) -> tuple[list[dict[str, Any]], Bookmarks]:
-    """The rows, and the bookmarks of what was done. The text of the database stays out of errors: it may quote one."""
+    """The rows, and the bookmarks of what was done. Without ``keep`` it is rolled back.
+
+    The text of the database stays out of errors: it may quote a password.
+    """
     mode = "READ" if access == "r" else "WRITE"
     try:
         async with asyncio.timeout(_STATEMENT_SECONDS):
             async with driver.session(database=database, bookmarks=bookmarks, default_access_mode=mode) as session:
+                if not keep:
+                    async with await session.begin_transaction() as transaction:
+                        await (await transaction.run(statement, parameters)).consume()
+                        await transaction.rollback()
+                    return [], await session.last_bookmarks()
                 result = await session.run(statement, parameters)
                 rows = [record.data() async for record in result]
-                await result.consume()
                 return rows, await session.last_bookmarks()
     except Neo4jError as error:
         raise _explained(error) from None
@@ -240,10 +269,12 @@ def _explained(error: Neo4jError) -> RotationInterrupted | RotationRefused:
     if code == _LOCKED_OUT:
         return UserRefused("The database has locked the user out for some seconds.", locked=True)
     if code == _FORBIDDEN:
-        return RotationRefused(
+        return _WriteRefused(
             "The database does not let this user do that. The administrator's credential has to be of a user who may "
             "show, create and alter users and assign roles."
         )
+    if code == _ACCESS_MODE:
+        return _WriteRefused("The database does not let anybody write in READ access mode.")
     if code == _ARGUMENT:
         return _ArgumentError("The database does not take a user name or password as it is written.")
     if code == _UNSUPPORTED or error.gql_status == _NOT_IN_THIS_EDITION:

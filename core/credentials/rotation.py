@@ -32,7 +32,7 @@ from core.credentials.database_users import (
 )
 from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationInterrupted, RotationRefused, RotationUnderWay
-from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, Turn, Turns
+from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, Turn, RotationTurns
 
 __all__ = ["NO_ROLES", "Rotation", "RotationReport"]
 
@@ -104,7 +104,7 @@ class Rotation:
         self._secret = secret
         self._mode: Mode = mode
         self._pauses = refused_pauses
-        self._turns = Turns(secret, administrator, mode=mode, settle=settle, clock=clock)
+        self._turns = RotationTurns(secret, administrator, mode=mode, settle=settle, clock=clock)
         self._text: SecretStr | None = None
 
     async def run(self) -> RotationReport:

@@ -20,7 +20,7 @@ from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationRefused
 from core.errors import CredentialError
 
-__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "Mode", "Turn", "Turns", "new_password"]
+__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "Mode", "Turn", "RotationTurns", "new_password"]
 
 Mode = Literal["two_users", "single_user"]
 
@@ -67,7 +67,7 @@ def new_password() -> SecretStr:
     return SecretStr(secrets.token_urlsafe(_PASSWORD_BYTES))
 
 
-class Turns:
+class RotationTurns:
     """The turns of one secret. Each method reads the secret and, where there is one, the administrator's.
 
     ``settle`` is for how many seconds after a turn the next one is refused. Every method raises:
