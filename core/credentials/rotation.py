@@ -32,7 +32,7 @@ from core.credentials.database_users import (
 )
 from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationInterrupted, RotationRefused, RotationUnderWay
-from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, Turn, RotationTurns
+from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, RotationTurns, Turn
 
 __all__ = ["NO_ROLES", "Rotation", "RotationReport"]
 

@@ -20,7 +20,7 @@ from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationRefused
 from core.errors import CredentialError
 
-__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "Mode", "Turn", "RotationTurns", "new_password"]
+__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "Mode", "RotationTurns", "Turn", "new_password"]
 
 Mode = Literal["two_users", "single_user"]
 
