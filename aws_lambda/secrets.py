@@ -89,13 +89,13 @@ class SecretsManager:
         Raises:
             SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
         """
-        return await asyncio.to_thread(self._ask, operation, name, parameters)
+        return await asyncio.to_thread(self._answered, operation, name, {"SecretId": name, **parameters})
 
-    def _ask(self, operation: str, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _answered(self, operation: str, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: dict[str, Any] = getattr(self._connected(), operation)(SecretId=name, **parameters)
+            answer: dict[str, Any] = getattr(self._connected(), operation)(**parameters)
         except ClientError as error:
             raise _explained(name, error.response, operation) from None
         except BotoCoreError as error:

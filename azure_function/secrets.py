@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,18 +48,35 @@ class KeyVault:
         Raises:
             SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
         """
+        found = await self.ask(name, lambda client: client.get_secret(name))
+        if found.value is None:
+            raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.")
+        written = found.properties.updated_on
+        return Secret(
+            name,
+            SecretStr(found.value),
+            found.properties.version or "",
+            None if written is None else written.timestamp(),
+        )
+
+    async def ask(self, name: str, question: Callable[[Any], Any]) -> Any:
+        """What ``question`` gets from the SDK's client, for the secret ``name``; repeated if the vault did not answer.
+
+        Raises:
+            SecretError: as `core.credentials.secret_store.SecretStore.fetch`.
+        """
         if not _NAME.fullmatch(name):
             raise SecretNotFound(
                 f"{name!r} cannot be the name of a secret in Key Vault, which takes letters, digits and -. Correct "
                 "NEO4J_M2M_SECRET, NEO4J_M2M_KEYS_SECRET, or the policy that names it."
             )
-        return await retried(lambda: self._fetch(name), lambda error: isinstance(error, SecretUnreachable))
+        return await retried(lambda: self._ask(name, question), lambda error: isinstance(error, SecretUnreachable))
 
-    def _fetch(self, name: str) -> Secret:
+    def _ask(self, name: str, question: Callable[[Any], Any]) -> Any:
         from azure.core.exceptions import AzureError, HttpResponseError
 
         try:
-            found = self._connected().get_secret(name)
+            return question(self._connected())
         except TokenRefused as error:
             raise SecretDenied(f"The secret {name} cannot be read: {error}") from None
         except TokenUnavailable as error:
@@ -71,15 +89,6 @@ class KeyVault:
                 f"Key Vault does not answer when asked for {name} ({type(error).__name__}). Check "
                 "NEO4J_M2M_VAULT_URL, and, if the vault has a private endpoint, the function's network."
             ) from None
-        if found.value is None:
-            raise SecretMalformed(f"The secret {name} has no text. Store JSON, or the file from Aura.")
-        written = found.properties.updated_on
-        return Secret(
-            name,
-            SecretStr(found.value),
-            found.properties.version or "",
-            None if written is None else written.timestamp(),
-        )
 
     def _connected(self) -> Any:
         with self._lock:
@@ -115,7 +124,7 @@ def _explained(name: str, error: Any) -> SecretError:
     if status == 403:
         return SecretDenied(
             f"This function's identity may not read the secret {name} ({said}). Give it the role Key Vault Secrets "
-            "User on that vault; a new assignment takes some minutes to take effect."
+            "User on that vault (to write it: Secrets Officer); a new assignment takes some minutes to take effect."
         )
     if status == 401:
         return SecretDenied(

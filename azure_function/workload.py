@@ -37,6 +37,9 @@ time.
 Sources: https://github.com/Azure/azure-functions-host/issues/10238 and …/issues/11058 .
 """
 
+_CLI_SECONDS = 20
+"""For one token of the Azure CLI, which is slow to start."""
+
 _STATUS = re.compile(r"\([a-z_]+\) (\d{3}),")
 """The endpoint's HTTP status, in the text that the SDK makes from its answer."""
 
@@ -60,7 +63,8 @@ async def retried(attempt: Callable[[], T], passes: Callable[[Neo4jM2mError], bo
 class OwnIdentity:
     """This function's identity for other services; the SDK's clients accept it as a credential.
 
-    ``kind`` is ``managed`` or ``environment``; ``client_id`` chooses a user-assigned managed identity.
+    ``kind`` is ``managed``, ``environment`` or, for an operator, ``cli``; ``client_id`` chooses a user-assigned managed
+    identity.
     """
 
     def __init__(self, kind: str = "managed", client_id: str | None = None) -> None:
@@ -129,6 +133,10 @@ class OwnIdentity:
             from azure.identity import EnvironmentCredential
 
             return EnvironmentCredential(**CLIENT_OPTIONS)
+        if self._kind == "cli":
+            from azure.identity import AzureCliCredential
+
+            return AzureCliCredential(process_timeout=_CLI_SECONDS)
         if not os.environ.get("IDENTITY_ENDPOINT"):
             # Without the endpoint, the SDK would look for a virtual machine's identity, for many seconds.
             raise TokenRefused(
@@ -158,4 +166,6 @@ class OwnIdentity:
     def _name(self) -> str:
         if self._kind == "environment":
             return "The service principal in AZURE_CLIENT_ID"
+        if self._kind == "cli":
+            return "Whoever is signed in to the Azure CLI (az login)"
         return f"The managed identity {self._client_id}" if self._client_id else "The system-assigned managed identity"

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn, get_args
 
+from cli.bootstrap import add_bootstrap
 from cli.extras import from_local
 from cli.keys import create_key, duration, list_keys, matching, revoke_key, ring_file
 from cli.output import say
+from cli.rotate import add_rotate
 from cli.settings import CommandLineSettings
 from core.audit import AUDIT_LOGGER
 from core.errors import Neo4jM2mError
@@ -84,6 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_platforms(commands)
     _add_keys(commands)
     _add_policy(commands)
+    add_rotate(commands)
+    add_bootstrap(commands)
     return parser
 
 

@@ -34,7 +34,7 @@ from core.credentials.secret_store import (
 from core.version import server_version
 from databricks_app.workspace import Workspace
 
-__all__ = ["SecretScopes"]
+__all__ = ["SecretScopes", "WritableScopes"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,9 @@ class SecretScopes:
     with a key that only this process has, tells one value from another, and reveals nothing about it.
     """
 
-    def __init__(self, workspace: Workspace, *, first_name: str | None = None, first: SecretStr | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace | None, *, first_name: str | None = None, first: SecretStr | None = None
+    ) -> None:
         self._workspace = workspace
         self._first = {first_name: first} if first_name is not None and first is not None else {}
         self._digest_key = secrets.token_bytes(32)
@@ -113,6 +115,8 @@ class SecretScopes:
     def _value(self, scope: str, key: str, name: str) -> str:
         try:
             encoded = self._connected().secrets.get_secret(scope, key).value
+        except SecretError:
+            raise
         except Exception as error:  # noqa: BLE001 - the SDK raises of all kinds, as what it was sent leads it
             raise _explained(scope, key, error) from None
         try:
@@ -130,6 +134,7 @@ class SecretScopes:
         # Its warnings quote the workspace's answers.
         logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
         # Made without the lock: it asks the workspace where its tokens are issued, which may take long.
+        assert self._workspace is not None  # noqa: S101 - for the type checker; `WritableScopes` does without
         host = self._workspace.host
         config = Config(
             host=host,
@@ -148,7 +153,52 @@ class SecretScopes:
         return client
 
 
-def _explained(scope: str, key: str, error: BaseException) -> SecretError:
+class WritableScopes(SecretScopes):
+    """Secrets named SCOPE/KEY that are written, too, by whoever the SDK finds: a job's ``run_as``, or an operator.
+
+    Source: https://docs.databricks.com/aws/en/dev-tools/auth/unified-auth .
+    """
+
+    def __init__(self, connect: Callable[[], Any] | None = None) -> None:
+        """``connect`` gives the SDK's client; None is the one that finds its identity by itself."""
+        super().__init__(None)
+        self._connect = connect
+
+    async def write(self, name: str, text: SecretStr) -> None:
+        """As `core.credentials.rotated_secret.WritableStore.write`. The scope has to be there."""
+        await self._in_a_thread(lambda: self._put(name, text), name)
+
+    def _put(self, name: str, text: SecretStr) -> None:
+        scope, slash, key = name.partition("/")
+        if not slash:
+            raise SecretMalformed(f"The secret {name} has to be named SCOPE/KEY: one key, whose value is JSON.")
+        try:
+            self._connected().secrets.put_secret(scope, key, string_value=text.get_secret_value())
+        except SecretError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_value`
+            raise _explained(scope, key, error, right="WRITE") from None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+                if self._connect is not None:
+                    self._client = self._connect()
+                else:
+                    from databricks.sdk import WorkspaceClient
+
+                    try:
+                        self._client = WorkspaceClient(product="neo4j-m2m", product_version=server_version())
+                    except ValueError:
+                        raise SecretDenied(
+                            "There is no identity for the workspace here: sign in with `databricks auth login`, or set "
+                            "DATABRICKS_HOST, DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET."
+                        ) from None
+            return self._client
+
+
+def _explained(scope: str, key: str, error: BaseException, *, right: str = "READ") -> SecretError:
     """What a failure of the SDK means; nothing from the workspace's answer is quoted.
 
     Source: https://docs.databricks.com/api/workspace/secrets/getsecret (errors).
@@ -167,8 +217,8 @@ def _explained(scope: str, key: str, error: BaseException) -> SecretError:
         )
     if isinstance(error, errors.PermissionDenied):
         return SecretDenied(
-            f"This app's service principal may not read the secret {where}. Give it READ on the scope {scope}: by the "
-            "app's secret resource, or with `databricks secrets put-acl`."
+            f"This app's service principal may not {right.lower()} the secret {where}. Give it {right} on the scope "
+            f"{scope}: by the app's secret resource, or with `databricks secrets put-acl`."
         )
     refused = isinstance(error, ValueError) and any(
         code in str(error) for code in ("invalid_client", "unauthorized_client", "access_denied")

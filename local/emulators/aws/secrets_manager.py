@@ -105,7 +105,7 @@ def _mend_moto() -> None:
     Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html .
     """
     from moto.secretsmanager import models
-    from moto.secretsmanager.exceptions import InvalidParameterException
+    from moto.secretsmanager.exceptions import InvalidParameterException, SecretNotFoundException
 
     backend: Any = models.SecretsManagerBackend
     if getattr(backend, "mended", False):
@@ -123,6 +123,8 @@ def _mend_moto() -> None:
         return move(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
 
     def list_secret_version_ids(self: Any, secret_id: str) -> str:
+        if secret_id not in self.secrets:
+            raise SecretNotFoundException
         said = json.loads(listed(self, secret_id))
         for version in said["Versions"]:
             version["CreatedDate"] = self.secrets[secret_id].versions[version["VersionId"]]["createdate"]
