@@ -66,5 +66,15 @@ def served(
         try:
             yield url
         finally:
+            if certificate is not None:
+                # A client that has left does not say goodbye in TLS, and the server would wait for that, and give up.
+                server.servers[0].get_loop().call_soon_threadsafe(_cut, server)
             server.should_exit = True
             thread.join(_START_SECONDS)
+
+
+def _cut(server: uvicorn.Server) -> None:
+    for connection in list(server.server_state.connections):
+        transport: Any = getattr(connection, "transport", None)
+        if transport is not None:
+            transport.abort()
