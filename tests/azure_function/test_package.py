@@ -15,7 +15,7 @@ import pytest
 
 from tests.azure_package.packers import LYING_AROUND, ROOT, packed_by_core_tools, rules, tracked_files
 
-SHIPPED = {"azure_function", "core", "function_app.py", "host.json", "requirements.txt"}
+SHIPPED = {"azure_function", "core", "function_app.py", "rotation_app.py", "host.json", "requirements.txt"}
 
 
 @pytest.fixture(scope="module")

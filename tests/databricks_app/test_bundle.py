@@ -40,7 +40,10 @@ def resolved(path: str) -> object:
 
 def test_every_reference_in_the_bundle_leads_somewhere() -> None:
     without_comments = re.sub(r"^\s*#.*$", "", TEXT, flags=re.MULTILINE)
-    references = set(re.findall(r"\$\{([^}]+)\}", without_comments)) - {"workspace.current_user.userName"}
+    references = set(re.findall(r"\$\{([^}]+)\}", without_comments)) - {
+        "workspace.current_user.userName",
+        "workspace.file_path",
+    }
     assert references >= {"var.agent", "var.scope"}
     for reference in references - {"bundle.target"}:
         assert resolved(reference), reference
@@ -55,7 +58,7 @@ def test_the_agent_may_use_the_app_and_the_app_may_read_its_secret_and_nobody_el
     assert resource["secret"] == {"scope": "${var.scope}", "key": "credential", "permission": "READ"}
     # A scope of the bundle's own would lose the READ that the platform gives the app: see cli_checks.py.
     assert "secret_scopes" not in BUNDLE["resources"]
-    assert set(BUNDLE["targets"]) == {"dev", "prod"}
+    assert set(BUNDLE["targets"]) == {"dev", "prod", "rotated"}
     assert BUNDLE["targets"]["prod"]["mode"] == "production"
     # Whoever may write where the sources lie may change what the app runs.
     assert "/Shared/" not in BUNDLE["targets"]["prod"]["workspace"]["root_path"]

@@ -61,6 +61,8 @@ class Subscription:
     authority: Path
     authority_url: str
     environ: dict[str, str] = field(repr=False)
+    administrators: KeyVaultApp
+    rotation_environ: dict[str, str] = field(repr=False)
 
 
 @dataclass
@@ -93,7 +95,31 @@ def subscription(tenant: Tenant | None = None) -> Iterator[Subscription]:
             "NEO4J_M2M_VAULT_URL": vault_url,
             "NEO4J_M2M_IDENTITY_CLIENT_ID": tenant.function.id,
         }
-        yield Subscription(tenant, tokens, vault, identities, vault_url, certificates.authority, authority_url, environ)
+        # The app that rotates: an identity and an endpoint of its own, and a vault that no other app reads.
+        vault.readers |= {tenant.rotation.object_id}
+        vault.writers = frozenset({tenant.rotation.object_id})
+        administrators = KeyVaultApp(tokens.issuer, frozenset({tenant.rotation.object_id}))
+        admin_url = stack.enter_context(served(administrators, name="the other vault", certificate=certificates.server))
+        own = IdentityEndpoint(tokens.issuer, (tenant.rotation,), header)
+        own_endpoint = stack.enter_context(served(own, name="the identity endpoint of the rotation"))
+        rotation_environ = {
+            **environ,
+            "IDENTITY_ENDPOINT": f"{own_endpoint}/msi/token",
+            "NEO4J_M2M_ADMIN_VAULT_URL": admin_url,
+            "NEO4J_M2M_IDENTITY_CLIENT_ID": tenant.rotation.id,
+        }
+        yield Subscription(
+            tenant,
+            tokens,
+            vault,
+            identities,
+            vault_url,
+            certificates.authority,
+            authority_url,
+            environ,
+            administrators,
+            rotation_environ,
+        )
 
 
 @contextlib.contextmanager

@@ -48,7 +48,8 @@ def _service_principal(name: str, *roles: str) -> Client:
 
 @dataclass(frozen=True)
 class Tenant:
-    """The tenant. ``function`` is the function's own managed identity, ``project`` that of a Foundry project.
+    """The tenant. ``function`` is the function's own managed identity, ``rotation`` that of the
+    app that rotates its credential, ``project`` that of a Foundry project.
 
     ``shared_agent`` and ``published_agent`` are agent identities, both made from ``blueprint``: the one that the agents
     of a project share, which has the role, and the new one that an agent gets when it is published, which has none.
@@ -61,6 +62,7 @@ class Tenant:
     id: str = field(default_factory=_identifier)
     app_id: str = field(default_factory=_identifier)
     function: Client = field(default_factory=lambda: _managed_identity("neo4j-m2m"))
+    rotation: Client = field(default_factory=lambda: _managed_identity("neo4j-m2m-rotation"))
     project: Client = field(default_factory=lambda: _managed_identity("foundry-project", READER_ROLE))
     blueprint: str = field(default_factory=_identifier)
     shared_agent: Client = field(init=False)
@@ -81,7 +83,7 @@ class Tenant:
         """The issuer of the tenant's tokens."""
         api = Resource(AUDIENCE, self.app_id, self.token_version, (self.endpoint,) if self.endpoint else ())
         agents = [self.shared_agent, self.published_agent]
-        clients = [self.function, self.project, *agents, self.agent, self.intruder]
+        clients = [self.function, self.rotation, self.project, *agents, self.agent, self.intruder]
         return Issuer(
             "entra", clients, [api, Resource(VAULT_RESOURCE, token_version=1)], users=[self.user], tenant=self.id
         )
