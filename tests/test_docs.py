@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
+from aws_lambda.rotation_settings import AwsRotationSettings
 from aws_lambda.settings import AwsSettings
+from azure_function.rotation_settings import AzureRotationSettings
 from azure_function.settings import AzureSettings
 from cli.main import build_parser
 from cli.settings import CommandLineSettings
@@ -25,7 +27,14 @@ DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
 
 KNOWN: dict[str, FieldInfo] = {
     name if name in Settings.model_fields else f"{shim.__name__}.{name}": field
-    for shim in (CommandLineSettings, AwsSettings, AzureSettings, DatabricksSettings)
+    for shim in (
+        CommandLineSettings,
+        AwsSettings,
+        AzureSettings,
+        DatabricksSettings,
+        AwsRotationSettings,
+        AzureRotationSettings,
+    )
     for name, field in shim.model_fields.items()
 }
 """Shims have settings of the same name, each with a row of its own."""
@@ -39,7 +48,7 @@ def test_every_setting_is_documented_with_its_default_and_its_meaning(field: str
     assert row is not None, f"{variable} is not documented as it describes itself"
     default = KNOWN[field].default
     written = row[0].strip("`")
-    if default is None or default == frozenset():
+    if KNOWN[field].is_required() or default is None or default in (frozenset(), ()):
         assert written == "–"
     elif isinstance(default, bool):
         assert written == str(default).lower()

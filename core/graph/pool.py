@@ -48,12 +48,6 @@ NAT gateways forget an idle connection after 240 to 350 seconds, Aura closes one
 answers what is sent on a forgotten one. A check at every use would double the cost of a read.
 """
 
-_PATIENCE = 15.0
-"""Seconds, counted from the first refusal, for which calls wait for a new credential: a rotation takes time.
-
-After that, each call asks the store once and then reports the refusal.
-"""
-
 _LAST_WORD = 0.3
 """Seconds before a call's deadline at which it stops waiting, so that it can still say what it waited for."""
 
@@ -204,7 +198,7 @@ class Pool:
             if connected.known != self._refused:
                 logger.error("the database refused this server's login: %s", refusal.error.code)
                 self._refused = connected.known
-                self._patient_until = time.monotonic() + _PATIENCE
+                self._patient_until = time.monotonic() + self._settings.timeout
         else:
             connected.auth.refused(refusal.login, again=not first)
             if not first:

@@ -212,3 +212,17 @@ async def test_no_password_shows_in_the_log_or_in_an_error(rotated: Rotated, cap
         await views.close()
         await fresh.close()
     assert CANARY not in caplog.text + str(caught.value) + repr(caught.value)
+
+
+async def test_a_cold_server_waits_for_the_secret_for_as_long_as_the_call_may_take(rotated: Rotated) -> None:
+    """Issue 21: a gap of 20 seconds between database and store failed a cold start."""
+    password = await asyncio.to_thread(rotated.change)
+    cold = rotated.views()
+
+    async def late() -> None:
+        await asyncio.sleep(20)
+        rotated.store(password)
+
+    rows, _ = await asyncio.gather(read(cold, 30), late())
+    assert rows == [[1]]
+    await cold.close()
