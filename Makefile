@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
 	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
-	lock clean databricks-agent agentcore-runtime
+	lock clean databricks-agent agentcore-runtime bench-rotation
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -143,6 +143,9 @@ bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other 
 	$(BIN)/python -m bench.policy
 	$(BIN)/python -m bench.cold_start
 	$(BIN)/python -m bench.payload
+
+bench-rotation: $(VENV)/.dev  ## what callers notice of ten rotations, through each platform
+	$(BIN)/python -m bench.rotation
 
 bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
 	$(BIN)/python -m bench.read_latency --calls 5

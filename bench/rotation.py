@@ -1,0 +1,278 @@
+"""What callers notice of rotations: ``python -m bench.rotation [--calls N] [--platform P]``.
+
+Sixteen callers call through each emulated platform, with the real function or app behind it, while the credential is
+rotated ten times: five times by two users in turn and five times in place. Of each five, one publishes half a second
+late, and one is killed after the database was changed and finished by another. When the database is changed every
+connection to it is cut, so that all servers log in again; on AWS an execution environment is ended besides, so that
+one starts cold. A relay before the database reads what it refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import neo4j
+from pydantic import SecretStr
+
+from aws_lambda.rotated_secrets_manager import RotatedSecretsManager
+from aws_lambda.staged_secret import StagedSecret
+from core.credentials.credential import Credential, PasswordLogin
+from core.credentials.rotated_secret import PairedSecrets, RotatedSecret
+from core.credentials.rotation import Rotation
+from core.credentials.secret_store import Secret, SecretNotFound
+from local.console import Console
+from local.database import embedded_database
+from local.emulators.in_process import HEADERS, tool_call, tool_result
+from local.emulators.platforms import PLATFORMS, module_of
+from local.settings import LocalSettings
+
+CALLERS = 16
+TURNS = 5
+LATE = 0.5
+BODY = tool_call("read-cypher", {"query": "RETURN 1 AS one"})
+
+
+class Relay:
+    """Passes connections on to the database, and counts the codes in what it answers."""
+
+    def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        self._target = (parts.hostname, parts.port)
+        self.seen: Counter[str] = Counter()
+        self.uri = ""
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Relay:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.uri = f"bolt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(*self._target)
+        self._open.add(writer)
+        await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer, watch=True))
+
+    def cut(self) -> int:
+        """Cut every connection, as when all servers start cold at once; returns how many there were."""
+        cut, self._open = self._open, set()
+        for writer in cut:
+            writer.transport.abort()
+        return len(cut)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watch: bool = False) -> None:
+        try:
+            while chunk := await reader.read(65_536):
+                if watch:
+                    for code in ("AuthenticationRateLimit", "Security.Unauthorized"):
+                        self.seen[code] += chunk.count(code.encode())
+                writer.write(chunk)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+
+class InMemory:
+    """The store of an emulated platform, written past its front."""
+
+    def __init__(self, read: Callable[[str], str], write: Callable[[str, str], object]) -> None:
+        self._read, self._write = read, write
+
+    async def fetch(self, name: str) -> Secret:
+        try:
+            return Secret(name, SecretStr(self._read(name)))
+        except Exception as error:
+            raise SecretNotFound(name) from error
+
+    async def write(self, name: str, text: SecretStr) -> None:
+        self._write(name, text.get_secret_value())
+
+
+class Place:
+    """The secret that a platform's servers read, how often they did, and how an environment is ended."""
+
+    def __init__(self, platform: str, running: Any) -> None:
+        self.platform = platform
+        self._running = running
+        if platform == "aws":
+            running.functions[0]._places = threading.Semaphore(CALLERS + 1)
+            manager = running.secrets
+            self._aws = RotatedSecretsManager(
+                endpoint_url=manager.endpoint, region_name=manager.region, **manager.admin
+            )
+        elif platform == "azure":
+            vault = running.subscription.vault
+            self._store = InMemory(
+                lambda name: vault.current(name).get_secret_value(),
+                lambda name, text: vault.write(name, SecretStr(text)),
+            )
+        else:
+            workspace = running.workspace.workspace
+            self._store = InMemory(
+                lambda name: workspace.secret(*name.split("/")).decode(),
+                lambda name, text: workspace.put_secret(*name.split("/"), text.encode()),
+            )
+
+    def secret(self, token: str, *, claimed: bool) -> RotatedSecret:
+        if self.platform == "aws":
+            return StagedSecret(self._aws, self._running.line["secret_id"], token, claimed=claimed)
+        name = self._running.line["secret_name"] if self.platform == "azure" else "neo4j/credential"
+        return PairedSecrets(self._store, name, lease=0, settle=0)
+
+    def reads(self) -> int | None:
+        if self.platform == "aws":
+            return None
+        if self.platform == "azure":
+            return int(self._running.subscription.vault.requests)
+        return sum(path == "/api/2.0/secrets/get" for _, path in self._running.workspace.requests)
+
+    def end_an_environment(self) -> int:
+        if self.platform != "aws":
+            return 0
+        function = self._running.functions[0]
+        with function._lock:
+            environment = function._idle.pop() if function._idle else None
+        if environment is None:
+            return 0
+        environment.kill()
+        return 1
+
+
+class Load:
+    """Sixteen callers, and what became of their calls."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.took: list[tuple[float, float]] = []
+        self.failed: Counter[str] = Counter()
+
+    async def call(self, url: str, auth: httpx2.Auth) -> None:
+        async with httpx2.AsyncClient(auth=auth, trust_env=False, timeout=60) as client:
+            while not self.over.is_set():
+                began = time.perf_counter()
+                answer = await client.post(url, content=BODY, headers=dict(HEADERS))
+                self.took.append((began, (time.perf_counter() - began) * 1000))
+                if answer.status_code != 200:
+                    self.failed[f"HTTP {answer.status_code}"] += 1
+                elif (result := tool_result(answer.content)).get("isError"):
+                    self.failed[result["content"][0]["text"][:60] if result["content"] else "no result"] += 1
+
+
+async def rotate(place: Place, administrator: Any, mode: Any, number: int, cut: Callable[[], int]) -> int:
+    """One rotation: the second is late, the fourth is killed between its steps and finished by another.
+
+    When the database is changed all servers lose their connections and log in again; returns how many connections.
+    """
+    token = secrets.token_hex(16)
+    rotation = Rotation(place.secret(token, claimed=False), administrator, mode=mode)
+    await rotation.create()
+    await rotation.set()
+    lost = cut()
+    if number == 3:
+        rotation = Rotation(place.secret(token, claimed=True), administrator, mode=mode)
+        await rotation.create()
+        await rotation.set()
+    if number == 1:
+        await asyncio.sleep(LATE)
+    await rotation.test()
+    await rotation.finish()
+    return lost
+
+
+async def measure(platform: str, settings: LocalSettings, console: Console, database: Any, calls: int) -> bool:
+    """Print a line for each kind of rotation; whether no call failed."""
+    user, password = f"bench{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+    admin = (database.username, database.password.get_secret_value())
+    with neo4j.GraphDatabase.driver(database.uri, auth=admin, telemetry_disabled=True) as driver:
+        statement = "CREATE USER $name SET PASSWORD $password CHANGE NOT REQUIRED"
+        driver.execute_query(statement, name=user, password=password, database_="system")
+    well = True
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(Relay(database.uri))
+        login = PasswordLogin(username=database.username, password=database.password)
+        credential = Credential(uri=relay.uri, database=None, login=login)
+
+        async def administrator() -> Credential:
+            return credential
+
+        named = {"neo4j_uri": relay.uri, "neo4j_username": user, "neo4j_password": SecretStr(password)}
+        context = module_of(platform).platform(settings.model_copy(update=named), console)
+        running: Any = await asyncio.to_thread(context.__enter__)
+        try:
+            caller = module_of(platform).callers(running.line)[0]
+            assert caller.auth is not None
+            place = Place(platform, running)
+            for mode in ("two_users", "single_user"):
+                well &= await measure_mode(platform, mode, place, administrator, relay, caller, calls // 2)
+        finally:
+            await asyncio.to_thread(context.__exit__, None, None, None)
+    return well
+
+
+async def measure_mode(
+    platform: str, mode: str, place: Place, administrator: Any, relay: Relay, caller: Any, calls: int
+) -> bool:
+    load = Load()
+    tasks = [asyncio.ensure_future(load.call(caller.url, caller.auth)) for _ in range(CALLERS)]
+    ended = lost = 0
+    while len(load.took) < calls // (TURNS + 1):  # noqa: ASYNC110 - the callers count in passing
+        await asyncio.sleep(0.05)
+    usual = statistics.quantiles([took for _, took in load.took], n=100)[-1]
+    began, reads = time.perf_counter(), place.reads()
+    relay.seen.clear()
+    for number in range(TURNS):
+        ended += place.end_an_environment()
+        lost += await rotate(place, administrator, mode, number, relay.cut)
+        while len(load.took) < calls * (number + 2) // (TURNS + 1):  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.05)
+    load.over.set()
+    await asyncio.gather(*tasks)
+    after = [took for at, took in load.took if at >= began]
+    seen_reads = "–" if reads is None else str((place.reads() or 0) - reads)
+    print(
+        f"{platform:<11} {mode:<12} {len(load.took):>7,} {sum(load.failed.values()):>7} "
+        f"{relay.seen['AuthenticationRateLimit']:>13} {relay.seen['Security.Unauthorized']:>8} {ended:>5} {lost:>5} "
+        f"{seen_reads:>6} {usual:>9.0f} {max(after):>9.0f}",
+        flush=True,
+    )
+    if load.failed:
+        print("  " + json.dumps(load.failed), flush=True)
+    return not load.failed
+
+
+def main() -> int:
+    """Measure the platforms; 1 if a call failed."""
+    parser = argparse.ArgumentParser(description="What callers notice of rotations.")
+    parser.add_argument("--calls", type=int, default=10_000, help="calls through each platform")
+    parser.add_argument("--platform", choices=PLATFORMS, action="append")
+    arguments = parser.parse_args()
+    console, settings = Console(), LocalSettings(log_level="ERROR")
+    with embedded_database(settings, console) as database:
+        print(
+            f"{'platform':<11} {'rotation':<12} {'calls':>7} {'failed':>7} {'rate-limited':>13} {'refused':>8} "
+            f"{'cold':>5} {'cut':>5} {'reads':>6} {'p99 ms':>9} {'worst ms':>9}"
+        )
+        names = arguments.platform or list(PLATFORMS)
+        ends = [asyncio.run(measure(name, settings, console, database, arguments.calls)) for name in names]
+    return 0 if all(ends) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
