@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import neo4j
 import pytest
 from pydantic import SecretStr
 
+from core.credentials import database_users
+from core.credentials import rotation as rotation_steps
 from core.credentials.credential import Credential, PasswordLogin
+from core.credentials.database_users import UserRefused
 from core.credentials.rotated_secret import CANDIDATE_SUFFIX, PairedSecrets
 from core.credentials.rotation import NO_ROLES, Rotation
 from core.credentials.rotation_errors import RotationError, RotationInterrupted, RotationRefused, RotationUnderWay
@@ -400,3 +404,69 @@ async def test_an_administrator_who_is_refused_ends_the_rotation_and_no_password
 async def test_two_users_without_an_administrator_are_refused_at_once(place: Place) -> None:
     with pytest.raises(RotationRefused, match="administrator"):
         place.rotation(administrator=None)
+
+
+async def test_a_database_that_takes_no_changes_ends_the_rotation_and_the_next_one_finishes_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Community cannot be made to refuse changes of users; the code is the one of a member that is no leader."""
+    begun = place.rotation()
+    await begun.create()
+    real = database_users._run
+
+    async def refused(driver: Any, statement: str, *more: Any, **named: Any) -> Any:
+        if statement.startswith(("CREATE USER", "ALTER USER")):
+            error = neo4j.exceptions.Neo4jError._hydrate_neo4j(
+                code="Neo.ClientError.Cluster.NotALeader", message=CANARY
+            )
+            raise database_users._explained(error)
+        return await real(driver, statement, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database_users, "_run", refused)
+        with pytest.raises(RotationInterrupted, match="takes no changes") as caught:
+            await begun.run()
+    assert CANARY not in str(caught.value)
+    assert place.lets_in(place.login())
+    assert (await place.rotation().run()).resumed
+    assert place.lets_in(place.login())
+
+
+async def test_a_member_that_learns_of_the_password_late_is_waited_for_with_no_third_wrong_login(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster the member that is asked next may not have the change yet; three wrong logins lock a user out."""
+    refusals = 0
+    real = rotation_steps.log_in
+
+    async def late(uri: str, login: PasswordLogin, *, database: str | None = None) -> None:
+        nonlocal refusals
+        if login.username.endswith("_alternate") and refusals < 2:
+            refusals += 1
+            raise UserRefused("not yet", locked=False)
+        await real(uri, login, database=database)
+
+    monkeypatch.setattr(rotation_steps, "log_in", late)
+    await place.rotation(refused_pauses=(0.05, 0.1)).run()
+    assert refusals == 2
+    assert place.lets_in(place.login())
+
+
+async def test_a_driver_that_is_sent_to_other_servers_has_each_of_them_tried(place: Place) -> None:
+    routed = place.uri.replace("bolt://", "neo4j://")
+    await place.store.write(SECRET, SecretStr(json.dumps({**place.read(), "uri": routed})))
+    login = (await place.administrator()).login
+    assert isinstance(login, PasswordLogin)
+    assert await database_users.members(routed, login, None) == [place.uri]
+    assert await database_users.members(place.uri, login, None) == []
+    await place.rotation().run()
+    assert place.read()["uri"] == routed
+    assert place.lets_in(place.login())
+
+
+async def test_an_edition_that_nobody_knows_is_rotated_and_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unheard_of(self: Any) -> str:
+        return "unheard-of"
+
+    monkeypatch.setattr(database_users.DatabaseUsers, "edition", unheard_of)
+    assert (await place.rotation().run()).edition == "unheard-of"
