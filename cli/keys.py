@@ -29,7 +29,7 @@ from core.identity.key_ring import ApiKey, KeyRing, parse_key_ring, render_key_r
 from local.files import write_atomically
 from local.locks import FileLock, Mode
 
-__all__ = ["create_key", "duration", "list_keys", "matching", "read_ring", "revoke_key", "ring_file"]
+__all__ = ["create_key", "duration", "list_keys", "matching", "own_ring", "read_ring", "revoke_key", "ring_file"]
 
 _SECONDS_FOR_THE_LOCK = 10.0
 
@@ -75,9 +75,7 @@ def ring_file(given: str | None, settings: CommandLineSettings) -> Path:
     elif settings.keys_file is not None:
         path = settings.keys_file
     else:
-        import platformdirs
-
-        path = platformdirs.user_data_path("neo4j-m2m") / "keys.json"
+        path = own_ring()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -85,6 +83,13 @@ def ring_file(given: str | None, settings: CommandLineSettings) -> Path:
     if not path.parent.is_dir():
         raise LocalError(f"There is no directory {path.parent} for the key ring. Create it first.")
     return path.resolve()
+
+
+def own_ring() -> Path:
+    """Where the key ring of this machine's user is, if no other is named. It need not exist."""
+    import platformdirs
+
+    return platformdirs.user_data_path("neo4j-m2m") / "keys.json"
 
 
 def create_key(

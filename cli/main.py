@@ -10,20 +10,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn, get_args
 
 from cli.bootstrap import add_bootstrap
+from cli.doctor.proofs import METHODS
 from cli.extras import from_local
 from cli.keys import create_key, duration, list_keys, matching, revoke_key, ring_file
 from cli.output import say
 from cli.rotate import add_rotate
 from cli.settings import CommandLineSettings
 from core.audit import AUDIT_LOGGER
-from core.errors import Neo4jM2mError
+from core.errors import Neo4jM2mError, SettingsError
 from core.identity.key_ring import LABEL_PATTERN, NAME_PATTERN
 from core.identity.principal import Principal, PrincipalKind
+from core.settings import PREFIX
 from core.version import server_version
 from local.emulators.platforms import PLATFORMS
 
@@ -88,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_policy(commands)
     add_rotate(commands)
     add_bootstrap(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -168,6 +171,23 @@ def _add_policy(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     explain.set_defaults(run=_explain_policy)
 
 
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="find out what is wrong, link by link",
+        description="Walk the chain from settings to database and name the broken link and what mends it. With --url, "
+        "call a deployed server as an agent of the platform would. Exit status 0: all links hold; 4: one is broken.",
+    )
+    doctor.add_argument("platform", nargs="?", choices=PLATFORMS, help="whose settings and proof (default: `serve`)")
+    doctor.add_argument("--url", help="the MCP endpoint of a deployed server")
+    doctor.add_argument("--auth", choices=METHODS, help="how to prove who calls (default: the platform's usual way)")
+    doctor.add_argument("--scope", help="what a token is asked for, such as api://ID/.default")
+    doctor.add_argument("--token-url", help="where a token is asked for (default: as the server's metadata say)")
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.add_argument("-v", "--verbose", action="store_true", help="show log lines, too (on stderr)")
+    doctor.set_defaults(run=_doctor, wrong_settings=None)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0, 1 for an error that was explained, 2 for a wrong command line.
 
@@ -177,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        settings = CommandLineSettings.from_environ(os.environ)
+        settings = _settings(arguments)
         logging.basicConfig(
             stream=sys.stderr, level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
@@ -191,10 +211,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments, settings)
     except Stopped:
         status = 0
+    except BrokenPipeError:
+        # Whoever read stdout has seen enough. Nothing more may be written there, not even at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     except Neo4jM2mError as error:
         say(f"error: {error}")
         status = 1
     return status
+
+
+def _settings(arguments: argparse.Namespace) -> CommandLineSettings:
+    """The settings of the command line; where ``doctor`` examines a platform, what is set for that is its business."""
+    environ: Mapping[str, str] = os.environ
+    if arguments.run is _doctor and arguments.platform is not None:
+        known = {CommandLineSettings.variable(name) for name in CommandLineSettings.model_fields}
+        environ = {name: value for name, value in environ.items() if name in known or not name.startswith(PREFIX)}
+    try:
+        return CommandLineSettings.from_environ(environ)
+    except SettingsError as error:
+        if arguments.run is not _doctor:
+            raise
+        arguments.wrong_settings = error
+        return CommandLineSettings.model_validate({})
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -291,6 +330,12 @@ def _list_keys(arguments: argparse.Namespace, settings: CommandLineSettings) -> 
 def _revoke_key(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
     revoke_key(ring_file(arguments.file, settings), key_id=arguments.id)
     return 0
+
+
+def _doctor(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
+    from cli.doctor.command import run_doctor
+
+    return run_doctor(arguments, settings)
 
 
 def _explain_policy(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:

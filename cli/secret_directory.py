@@ -94,4 +94,4 @@ class SecretDirectory:
             raise SecretMalformed(f"The credential {path} is not UTF-8 text.") from None
         if stat.S_IMODE(state.st_mode) & 0o077:
             raise SecretDenied(f"The credential {path} can be read or written by others: chmod 600 it first.")
-        return Secret(name, SecretStr(text), f"{state.st_mtime_ns}-{state.st_ino}-{state.st_size}")
+        return Secret(name, SecretStr(text), f"{state.st_mtime_ns}-{state.st_ino}-{state.st_size}", state.st_mtime)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cli.access import access, local_access
 from cli.database import served_database
+from cli.keys import own_ring
 from cli.output import say
 from cli.settings import CommandLineSettings
 from cli.workload import tokens_in_file
@@ -22,8 +23,10 @@ from core.access.grant import Grant
 from core.application import Application
 from core.asgi import AsgiApp
 from core.audit import AuditRecord
+from core.deadline import Deadline
 from core.errors import LocalError
 from core.fetch import is_loopback
+from core.finding import first_failure
 from core.http import MCP_PATH
 from core.identity.principal import LOCAL_PRINCIPAL
 
@@ -41,6 +44,8 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 DEFAULT_PORT = 8000
 """Tried first if no port was given; if it is in use, any free one is taken."""
+
+_DIAGNOSIS_SECONDS = 15.0
 
 _DRAIN_SECONDS = 5
 """Seconds that running calls may take after the server was told to stop."""
@@ -60,6 +65,8 @@ def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) ->
             f"Binding {host} would open the graph to everyone who can reach it: callers need not prove who they are. "
             f"Configure {settings.variable('issuers')} or {settings.variable('keys_file')} first, or leave out --host."
         )
+    if not door.proves:
+        _tell_of_unused_keys(settings)
     with _listener(host, port) as listener, served_database(settings) as complete:
         application = Application(
             complete,
@@ -70,6 +77,15 @@ def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) ->
             allowed_hosts=LOOPBACK_NAMES if loopback else None,
         )
         asyncio.run(_serve_http(application, listener))
+
+
+def _tell_of_unused_keys(settings: CommandLineSettings) -> None:
+    ring = own_ring()
+    if ring.exists():
+        say(
+            f"There is a key ring, {ring}, and this server does not ask for its keys: whoever reaches it is let in. To "
+            f"ask for them, set {settings.variable('keys_file')}={ring}"
+        )
 
 
 def _workload(settings: CommandLineSettings) -> WorkloadTokens | None:
@@ -111,6 +127,7 @@ async def _serve_http(application: Application, listener: socket.socket) -> None
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    telling: asyncio.Task[None] | None = None
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event to wait for
             await asyncio.sleep(0.01)
@@ -119,9 +136,20 @@ async def _serve_http(application: Application, listener: socket.socket) -> None
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"
             print(json.dumps({"url": url}), flush=True)
             say(f"Serving MCP at {url}. Ctrl-C stops it.")
+            say(f"Next, what to paste into a client: neo4j-m2m connect claude --url {url}")
+            telling = asyncio.create_task(_tell_of_database(application))
         await serving
     finally:
+        if telling is not None:
+            telling.cancel()
         await application.close()
+
+
+async def _tell_of_database(application: Application) -> None:
+    """Say at once if the database cannot be used, and why: whoever starts the server reads it, no caller does."""
+    failure = first_failure(await application.diagnose(Deadline.after(_DIAGNOSIS_SECONDS)))
+    if failure is not None:
+        say(f"The database cannot be used ({failure.link}): {failure.sentence()}")
 
 
 def serve_stdio(settings: CommandLineSettings) -> None:
@@ -167,13 +195,16 @@ async def _serve_stdio(application: Application, grant: Grant) -> None:
             result = await call_next(replace(ctx, lifespan_context=call))
             if not record.has_outcome:
                 record.answered("ok")
+            await application.tell_operator(call)
             return result
 
     application.server.middleware.append(with_a_call_of_its_own)
     first = application.open_call(LOCAL_PRINCIPAL, grant, "stdio", AuditRecord("stdio", statements=False))
+    telling = asyncio.create_task(_tell_of_database(application))
     try:
         async with stdio_server() as (reading, writing):
             await serve_dual_era_loop(application.server, reading, writing, lifespan_state=first)
     finally:
+        telling.cancel()
         with contextlib.suppress(TimeoutError):
             await application.close()

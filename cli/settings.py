@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from local.settings import LocalSettings
 
@@ -15,7 +15,9 @@ class CommandLineSettings(LocalSettings):
     """The settings of every command: those of the server, of the embedded database, and of files on this machine."""
 
     keys_file: Path | None = Field(
-        None, description="The file with the hashes of API keys; unset, `keys.json` in the user's own data directory."
+        None,
+        description="The file with the hashes of API keys, which `serve` then asks every caller for. Unset, `serve` "
+        "asks for none, and `keys` works on `keys.json` in the user's own data directory.",
     )
     credentials_dir: Path | None = Field(
         None,
@@ -24,6 +26,10 @@ class CommandLineSettings(LocalSettings):
     workload_token_file: Path | None = Field(
         None, description="A file with the token of this server's own identity, for `workload_identity`."
     )
+
+    caller_api_key: SecretStr | None = Field(None, description="The API key that `doctor --url` calls with.")
+    caller_client_id: str | None = Field(None, description="The client id that `doctor --url` gets a token for.")
+    caller_client_secret: SecretStr | None = Field(None, description="The secret of that client.")
 
     @field_validator("keys_file", "credentials_dir", "workload_token_file")
     @classmethod

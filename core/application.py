@@ -19,6 +19,7 @@ from core.audit import AuditRecord, AuditTrail, Sink, log_line
 from core.call import Call
 from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
+from core.finding import Finding
 from core.health import Health
 from core.http import (
     HEALTH_PATH,
@@ -41,6 +42,7 @@ from core.tools import ALL_TOOLS, ToolDeclaration
 if TYPE_CHECKING:
     from core.credentials.database_auth import WorkloadTokens
     from core.credentials.secret_store import SecretStore
+    from core.examination import OwnName
     from core.origin import Origin
     from core.settings import Settings
     from core.telemetry import Telemetry
@@ -77,7 +79,8 @@ class Application:
     machine can reach (DNS rebinding). None means no check, for doors that a platform guards.
 
     ``can_send`` says whether the platform can send a response. In place of one that it cannot, the agent gets a
-    sentence. None is for platforms that send any size.
+    sentence. None is for platforms that send any size. ``own_name`` asks the platform what this server is there, for
+    ``doctor``.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Application:
         audit: Sink = log_line,
         allowed_hosts: frozenset[str] | None = None,
         can_send: CanSend | None = None,
+        own_name: OwnName | None = None,
     ) -> None:
         self.settings = settings
         self.tools = {tool.name: tool for tool in tools}
@@ -101,6 +105,7 @@ class Application:
         self.audit = AuditTrail(audit, statements=settings.audit_statements, telemetry=self.telemetry)
         self._secrets = secrets
         self._workload = workload
+        self._own_name = own_name
         self._scopes = self._new_scopes()
         self._authenticate = authenticate
         self.grant_for = grant_for
@@ -158,6 +163,7 @@ class Application:
         token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
         call = self.open_call(principal, grant, request.request_id, record, request.deadline, token)
         response = _response(await answer_post(self.server, request.headers, body, call))
+        await self.tell_operator(call)
         if self._can_send is None or self._can_send(response):
             return response
         record.answered("too_large")
@@ -197,7 +203,23 @@ class Application:
             request_id=request_id,
             audit=record,
             subject_token=subject_token,
+            examine=self.examine,
         )
+
+    async def tell_operator(self, call: Call) -> None:
+        """Log why the database could not be used, if that is what became of ``call``. The caller is not told."""
+        if call.audit.outcome == "unavailable":
+            await self._health.tell_why(call.grant.credential, call.deadline)
+
+    async def diagnose(self, deadline: Deadline) -> list[Finding]:
+        """At which link the way to the database ends, if it does; for the operator, never for a caller."""
+        return await self._health.diagnose(None, deadline)
+
+    async def examine(self, deadline: Deadline) -> list[Finding]:
+        """What there is at every link from the settings to the rights of the database user; for the operator."""
+        from core.examination import Inside, examine
+
+        return await examine(Inside(self.settings, self._scopes, self._secrets, self._own_name), deadline)
 
     def _credential_changed(self, name: str | None) -> None:
         self.audit.event("credential_changed", credential=name or "default")

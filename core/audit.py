@@ -55,6 +55,12 @@ class AuditRecord:
         self._statements = statements
 
     @property
+    def outcome(self) -> str | None:
+        """What became of the call, in one word; None while that is not said."""
+        outcome: str | None = self.fields.get("outcome")
+        return outcome
+
+    @property
     def has_outcome(self) -> bool:
         """Whether the outcome of the call is noted."""
         return "outcome" in self.fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.audit import AuditRecord
     from core.deadline import Deadline
+    from core.finding import Finding
     from core.graph.database import Database
     from core.guard.guard import Guard
     from core.identity.principal import Principal
@@ -27,7 +29,8 @@ class Call:
 
     ``request_id`` is the platform's own id of the request, for logs; ``audit`` the call's record in the audit.
     ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one. ``aside`` takes the
-    tool's result where the transport writes it down itself: the SDK would copy a long one several times.
+    tool's result where the transport writes it down itself: the SDK would copy a long one several times. ``examine``
+    looks at every link from the server's settings to the rights of its database user, for the tool ``doctor``.
     """
 
     principal: Principal
@@ -41,3 +44,4 @@ class Call:
     audit: AuditRecord
     subject_token: SecretStr | None = field(default=None, repr=False)
     aside: list[CallToolResult] | None = field(default=None, repr=False)
+    examine: Callable[[Deadline], Awaitable[list[Finding]]] | None = field(default=None, repr=False)

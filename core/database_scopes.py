@@ -80,13 +80,14 @@ class DatabaseScopes:
         if scope is None:
             credential, database, impersonate, _ = key
             settings = self._settings
-            opened = Database(settings, pool=self._pool(credential), database=database, impersonate=impersonate)
+            opened = Database(settings, pool=self.pool(credential), database=database, impersonate=impersonate)
             allowed = AllowList(settings.allowed_procedures, settings.allowed_functions)
             guard = Guard(opened, allowed, longest=settings.statement_limit)
             scope = self._scopes[key] = DatabaseScope(opened, guard, SchemaCache(opened, settings.schema_ttl))
         return scope
 
-    def _pool(self, credential: str | None) -> Pool:
+    def pool(self, credential: str | None = None) -> Pool:
+        """The connections of the stored ``credential``; None is the one that the settings name."""
         pool = self._pools.get(credential)
         if pool is None:
             pool = self._pools[credential] = Pool(

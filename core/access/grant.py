@@ -22,6 +22,10 @@ class GrantedTool(Protocol):
     def read_only(self) -> bool:
         """What its annotation ``readOnlyHint`` says."""
 
+    @property
+    def by_name_only(self) -> bool:
+        """Whether a grant allows it only if it names it: a grant of all tools does not mean this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -45,7 +49,8 @@ class Grant:
 
     def allows(self, tool: GrantedTool) -> bool:
         """Whether the caller may use ``tool``."""
-        return (self.writes or tool.read_only) and (self.tools is None or tool.name in self.tools)
+        named = self.tools is not None and tool.name in self.tools
+        return (self.writes or tool.read_only) and (named or (self.tools is None and not tool.by_name_only))
 
 
 GrantFor = Callable[[Principal], Grant | None]

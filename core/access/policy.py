@@ -143,6 +143,11 @@ class Policy:
         """The names of the stored credentials that rules ask for."""
         return frozenset(rule.grant.credential for rule in self._rules if rule.grant.credential is not None)
 
+    @property
+    def writes_by_default(self) -> bool:
+        """Whether a rule lets callers write with the credential that the settings name."""
+        return any(rule.grant.writes and rule.grant.credential is None for rule in self._rules)
+
     def grant_for(self, principal: Principal) -> Grant | None:
         """What ``principal`` may do; None if no rule fits."""
         return self._remembered(principal)

@@ -27,6 +27,7 @@ from core.version import server_version
 if TYPE_CHECKING:
     from neo4j import AsyncDriver, AsyncResult, AsyncSession, AsyncTransaction
 
+    from core.credentials.credential import Credential
     from core.deadline import Deadline
     from core.settings import Settings
 
@@ -204,6 +205,10 @@ class Pool:
             if not first:
                 logger.error("the database refused this server's token: %s", refusal.error.code)
                 raise explain_refused(connected.known.credential)
+
+    async def credential(self) -> Credential:
+        """The credential as it is now. Raises as `CredentialSource.current`."""
+        return (await self._source.current()).credential
 
     def lost_connection(self) -> None:
         """A connection broke: the others may be dead, too."""

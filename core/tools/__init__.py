@@ -1,6 +1,7 @@
 """The tools, one module each: its description for clients, and its handler."""
 
 from core.tools.declaration import ToolDeclaration
+from core.tools.doctor import DOCTOR
 from core.tools.explain_cypher import EXPLAIN_CYPHER
 from core.tools.get_schema import GET_SCHEMA
 from core.tools.list_procedures import LIST_PROCEDURES
@@ -17,5 +18,6 @@ ALL_TOOLS: tuple[ToolDeclaration, ...] = (
     EXPLAIN_CYPHER,
     SEARCH_INDEX,
     LIST_PROCEDURES,
+    DOCTOR,
 )
 """Every tool of this server, in the order in which ``tools/list`` names them."""

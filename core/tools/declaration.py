@@ -26,6 +26,7 @@ class ToolDeclaration:
     """One tool: its name and texts, its JSON schemas (2020-12), its annotations and its handler.
 
     ``annotations`` are all four hints of the specification, so that no client has to assume the cautious default.
+    ``by_name_only``: a caller may use it only if a rule of the policy names it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ToolDeclaration:
     output_schema: dict[str, Any] | None
     annotations: ToolAnnotations
     handler: Handler
+    by_name_only: bool = False
 
     @cached_property
     def listed(self) -> Tool:
