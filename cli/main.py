@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, get_args
 
 from cli.bootstrap import add_bootstrap
+from cli.connect.command import TARGETS, run_connect
 from cli.doctor.proofs import METHODS
 from cli.extras import from_local
 from cli.keys import create_key, duration, list_keys, matching, revoke_key, ring_file
@@ -91,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_rotate(commands)
     add_bootstrap(commands)
     _add_doctor(commands)
+    _add_connect(commands)
     return parser
 
 
@@ -186,6 +189,38 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.add_argument("-v", "--verbose", action="store_true", help="show log lines, too (on stderr)")
     doctor.set_defaults(run=_doctor, wrong_settings=None)
+
+
+def _add_connect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    connect = commands.add_parser(
+        "connect",
+        help="print what to paste into an agent platform or a client",
+        description="Print what to paste, for every way of authentication; with --auth that one alone. Secrets are "
+        "never arguments: what is printed names where they go.",
+    )
+    connect.add_argument("target", choices=TARGETS)
+    connect.add_argument("--url", help="the MCP endpoint; left out, a client starts the server itself (stdio)")
+    connect.add_argument("--auth", help="one way of authentication alone, such as api-key or sigv4")
+    connect.add_argument("--name", default="neo4j", type=_server_name, help="what the server is called (%(default)s)")
+    connect.add_argument("--outputs", metavar="FILE", help="the deployment's outputs, as JSON, to fill in from")
+    for option, text in (
+        ("--audience", "foundry, agentcore: what tokens are for"),
+        ("--client-id", "the caller's client id"),
+        ("--region", "agentcore: the region (default: the URL's)"),
+        ("--gateway-id", "agentcore: the gateway"),
+        ("--project", "foundry: the project's resource id"),
+        ("--host", "agent-bricks: the workspace"),
+        ("--token-url", "foundry: where users' tokens come from"),
+        ("--discovery-url", "agentcore: the issuer's OpenID configuration"),
+    ):
+        connect.add_argument(option, help=text)
+    connect.set_defaults(run=_connect)
+
+
+def _server_name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", text) is None:
+        raise argparse.ArgumentTypeError("a name has letters, digits, - and _, and begins with a letter")
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -336,6 +371,10 @@ def _doctor(arguments: argparse.Namespace, settings: CommandLineSettings) -> int
     from cli.doctor.command import run_doctor
 
     return run_doctor(arguments, settings)
+
+
+def _connect(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
+    return run_connect(arguments)
 
 
 def _explain_policy(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:

@@ -40,7 +40,7 @@ _OUTPUT: dict[str, Any] = {
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     findings = await call.examine(call.deadline) if call.examine is not None else []
     payload = {"rule": call.grant.rule, "findings": [asdict(finding) for finding in findings]}
-    return success(payload, untrusted=call.settings.wrap_results)
+    return success(payload, settings=call.settings)
 
 
 DOCTOR = ToolDeclaration(
