@@ -15,7 +15,7 @@ from core.credentials.administrator import administrator_in
 from core.credentials.first_users import create_first_users, least_rights
 from core.errors import SettingsError
 
-__all__ = ["add_bootstrap"]
+__all__ = ["add_bootstrap", "run_bootstrap"]
 
 
 def add_bootstrap(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,10 +34,10 @@ def add_bootstrap(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     bootstrap.add_argument(
         "--show-cypher", action="store_true", help="print the statements for the rights, and change nothing"
     )
-    bootstrap.set_defaults(run=_bootstrap)
+    bootstrap.set_defaults(command="bootstrap")
 
 
-def _bootstrap(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
+def run_bootstrap(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
     pairs = [(arguments.secret, arguments.user, False)]
     if arguments.writer_secret:
         pairs.append((arguments.writer_secret, arguments.writer, True))

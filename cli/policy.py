@@ -1,4 +1,4 @@
-"""``policy explain``: which rule decides for a principal, and what it grants."""
+"""``policy explain`` and ``policy check``: which rule decides for a principal, and what it grants."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from cli.output import say
 from core.access.grant import Grant, read_only
 from core.access.policy import Decision, read_policy
+from core.errors import PolicyError
 from core.identity.principal import Principal
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 
-__all__ = ["NOTHING_GRANTED", "explain"]
+__all__ = ["NOTHING_GRANTED", "check", "explain"]
 
 NOTHING_GRANTED = 3
 """The exit status if the principal may do nothing."""
@@ -37,6 +38,27 @@ def explain(file: str | None, principal: Principal, settings: Settings) -> int:
         return NOTHING_GRANTED
     for name, says in _lines(decision.grant):
         print(f"{name:<12}{_on_one_line(says)}")
+    return 0
+
+
+def check(file: str | None, settings: Settings) -> int:
+    """Print each rule of the policy with what it grants; returns the exit status 0.
+
+    Raises:
+        PolicyError: The policy cannot be read, or does not parse; or none is given.
+    """
+    setting = Settings.variable("policy")
+    if file is None and settings.policy is None:
+        raise PolicyError(f"No policy is given: name its file with --policy, or set {setting}.")
+    policy = read_policy(file or settings.policy or "", source="--policy" if file else setting, tools=ALL_TOOLS)
+    for number, rule in enumerate(policy.rules, 1):
+        conditions = ", ".join(rule.conditions) or "everybody"
+        print(f"rule {number} ({_on_one_line(rule.grant.rule)}): {_on_one_line(conditions)}")
+        for name, says in _lines(rule.grant)[1:]:
+            print(f"  {name:<10}{_on_one_line(says)}")
+    say(
+        f"The policy of {file or setting} parses and has {len(policy)} rule(s). Who is let in: neo4j-m2m policy explain"
+    )
     return 0
 
 

@@ -15,7 +15,7 @@ from core.credentials.administrator import administrator_in
 from core.credentials.rotation import Rotation, RotationReport
 from core.errors import SettingsError
 
-__all__ = ["add_rotate"]
+__all__ = ["add_rotate", "run_rotate"]
 
 _SETTLE = 600.0
 """Seconds after a rotation for which the next is refused: twice as long as a server uses a secret it has read."""
@@ -39,10 +39,10 @@ def add_rotate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     rotate.add_argument(
         "--now", action="store_true", help="rotate although the last rotation was only minutes ago, as after a leak"
     )
-    rotate.set_defaults(run=_rotate)
+    rotate.set_defaults(command="rotate")
 
 
-def _rotate(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
+def run_rotate(arguments: argparse.Namespace, settings: CommandLineSettings) -> int:
     report = asyncio.run(_rotated(arguments, settings))
     print(json.dumps(dataclasses.asdict(report)))
     did = "is rotated: servers log in as" if report.done else "would be rotated: servers would log in as"

@@ -34,6 +34,6 @@ def first_failure(findings: Iterable[Finding]) -> Finding | None:
 
 
 def with_rest(findings: Sequence[Finding], links: Sequence[str]) -> list[Finding]:
-    """``findings``, and each of ``links`` that they do not mention as not reached."""
-    seen = {finding.link for finding in findings}
-    return [*findings, *(Finding(link, "not reached") for link in links if link not in seen)]
+    """One finding for each of ``links``, in their order: that of ``findings``, or that it is not reached."""
+    known = {finding.link: finding for finding in findings}
+    return [known.get(link, Finding(link, "not reached")) for link in links]

@@ -35,6 +35,10 @@ _URI_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 """The schemes the driver accepts: https://neo4j.com/docs/python-manual/current/connect-advanced/ ."""
 
 
+_CLOSE = 0.75
+"""How alike two names must be, of 1, for one to be the other misspelt."""
+
+
 def checked_uri(value: str) -> str:
     """``value``, if it is an address that the driver accepts.
 
@@ -221,5 +225,7 @@ class Settings(BaseModel):
 
 
 def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    """A suggestion for a misspelt name; none where nothing is close. The prefix, which all share, does not count."""
+    own = {variable.removeprefix(PREFIX): variable for variable in known if variable.startswith(PREFIX)}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), own, n=1, cutoff=_CLOSE)
+    return f" (did you mean {own[close[0]]}?)" if close else ""

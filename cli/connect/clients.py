@@ -1,9 +1,10 @@
 """Desktop clients: the entry for each one's own configuration file.
 
 Sources: https://modelcontextprotocol.io/docs/develop/connect-local-servers (Claude Desktop),
-https://docs.claude.com/en/docs/claude-code/mcp , https://code.visualstudio.com/docs/copilot/reference/mcp-configuration ,
-https://cursor.com/docs/context/mcp , https://github.com/modelcontextprotocol/inspector (``--cli``),
-https://github.com/aws/mcp-proxy-for-aws , https://github.com/geelen/mcp-remote .
+https://docs.claude.com/en/docs/claude-code/mcp , https://cursor.com/docs/context/mcp ,
+https://code.visualstudio.com/docs/copilot/reference/mcp-configuration ,
+https://github.com/modelcontextprotocol/inspector (``--cli``), https://github.com/aws/mcp-proxy-for-aws ,
+https://github.com/geelen/mcp-remote .
 """
 
 from __future__ import annotations

@@ -19,7 +19,10 @@ __all__ = ["PLATFORMS_OF_AGENTS"]
 
 _READING = ["get-schema", "read-cypher", "explain-cypher", "search-index", "list-procedures"]
 
-_PROJECT = "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.CognitiveServices/accounts/FOUNDRY/projects/PROJECT"
+_PROJECT = (
+    "/subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/Microsoft.CognitiveServices/accounts/FOUNDRY"
+    "/projects/PROJECT"
+)
 
 
 def _foundry(deployment: Deployment) -> list[Snippet]:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from cli.access import checked_secrets
 from cli.extras import from_platform
+from cli.secret_directory import SecretDirectory
 from cli.settings import CommandLineSettings
 from cli.workload import tokens_in_file
 from core.database_scopes import DatabaseScopes
@@ -52,7 +52,7 @@ def _of_this_machine(settings: CommandLineSettings) -> Inside:
             "No database is named: `serve` would start the embedded one. Set NEO4J_URI, NEO4J_USERNAME and "
             "NEO4J_PASSWORD to examine yours, or name a platform: neo4j-m2m doctor aws."
         )
-    secrets = checked_secrets(settings)
+    secrets = None if settings.credentials_dir is None else SecretDirectory(settings.credentials_dir)
     workload = None if settings.workload_token_file is None else tokens_in_file(settings.workload_token_file)
     return Inside(settings, DatabaseScopes(settings, secrets, workload=workload), secrets)
 

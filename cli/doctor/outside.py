@@ -40,7 +40,7 @@ _WRITE = "CREATE (n:NeverMade) DELETE n"
 
 @dataclass
 class Outside:
-    """What to look at, and how: ``method`` is one of `cli.doctor.proofs.METHODS`."""
+    """What to look at, and how: ``method`` is one of `cli.doctor.METHODS`."""
 
     url: str
     platform: str | None

@@ -19,10 +19,7 @@ from cli.settings import CommandLineSettings
 from core.errors import Neo4jM2mError
 from core.identity.api_keys import key_id
 
-__all__ = ["METHODS", "Asked", "NoProof", "Proof", "prove"]
-
-METHODS = ("sigv4", "azure", "databricks", "client-credentials", "api-key", "none")
-"""The ways to prove who calls."""
+__all__ = ["Asked", "NoProof", "Proof", "prove"]
 
 _FUNCTION_URL = re.compile(r"[a-z0-9]+\.lambda-url\.([a-z0-9-]+)\.on\.aws")
 
@@ -62,7 +59,7 @@ class Asked:
 
 
 def prove(method: str, asked: Asked) -> Proof | None:
-    """The proof by ``method``, one of `METHODS`; None for ``none``.
+    """The proof by ``method``, one of `cli.doctor.METHODS`; None for ``none``.
 
     Raises:
         NoProof: It cannot be had; the text says why.

@@ -117,6 +117,14 @@ class _Compiled:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """A rule as people read it: its conditions in words, and what it grants."""
+
+    conditions: tuple[str, ...]
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What the policy says about a principal: its grant, or None; and ``reasons``, a line for every rule looked at."""
 
@@ -142,6 +150,11 @@ class Policy:
     def credentials(self) -> frozenset[str]:
         """The names of the stored credentials that rules ask for."""
         return frozenset(rule.grant.credential for rule in self._rules if rule.grant.credential is not None)
+
+    @property
+    def rules(self) -> tuple[RuleSummary, ...]:
+        """The rules in their order, for people."""
+        return tuple(RuleSummary(tuple(c.said for c in rule.conditions), rule.grant) for rule in self._rules)
 
     @property
     def writes_by_default(self) -> bool:

@@ -27,6 +27,8 @@ def tool_call(tool: str, arguments: Mapping[str, Any]) -> bytes:
 
 
 def tool_result(body: str | bytes) -> dict[str, Any]:
-    """The tool's result in the body of an answer; an error without a text if the body has none."""
-    result: dict[str, Any] = json.loads(body).get("result", {"isError": True, "content": []})
+    """The tool's result in the body of an answer; the error that it is, or one without a text if the body has none."""
+    message = json.loads(body)
+    refused = [{"text": message["error"]["message"]}] if "error" in message else []
+    result: dict[str, Any] = message.get("result", {"isError": True, "content": refused})
     return result

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import LocalError
+from core.tools import ALL_TOOLS
 
 if TYPE_CHECKING:
     from local.console import Console
@@ -71,8 +72,21 @@ def emulate(platform: str, settings: LocalSettings, console: Console, *, port: i
     with module_of(platform).platform(settings, console, port=port or 0) as running:
         print(json.dumps(running.line), flush=True)
         console.say(f"{platform} answers at {running.line['url']}. Ctrl-C stops it.")
+        console.say(
+            f"Next, with client_id and client_secret of the line above: {_next_command(platform, running.line)}"
+        )
         while True:
             time.sleep(_SECONDS_BETWEEN_CHECKS)
+
+
+def _next_command(platform: str, line: dict[str, Any]) -> str:
+    """Examines the platform as a caller would; its secrets are for the reader to fill in."""
+    url = line.get("url_jwt", line["url"])
+    scope = {"azure": f" --scope {line.get('audience')}/.default", "databricks": f" --scope {line.get('scope')}"}
+    return (
+        f"NEO4J_M2M_CALLER_CLIENT_ID=… NEO4J_M2M_CALLER_CLIENT_SECRET=… neo4j-m2m doctor {platform} --url {url} "
+        f"--auth client-credentials --token-url {line['token_url']}{scope.get(platform, '')}"
+    )
 
 
 def invoke(platform: str, settings: LocalSettings, console: Console, tool: str, pairs: Sequence[str]) -> int:
@@ -81,6 +95,9 @@ def invoke(platform: str, settings: LocalSettings, console: Console, tool: str, 
     Raises:
         LocalError: An argument has no value, or the embedded database does not start.
     """
+    known = [declared.name for declared in ALL_TOOLS]
+    if tool not in known:
+        raise LocalError(f"Unknown tool: {tool}; there are {', '.join(known)}.")
     result = module_of(platform).invoke(settings, console, tool, dict(_argument(pair) for pair in pairs))
     if result.get("isError"):
         console.say("\n".join(part.get("text", "") for part in result["content"]) or "The function refused the call.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import LiteralString
 
-from local.sample.source import FlightRecord
+from local.sample.packed import FlightRecord
 from local.sample.tallies import clock
 
 __all__ = ["FLIGHTS", "flight_batches"]

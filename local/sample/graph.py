@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import LiteralString, NamedTuple
 
-from local.sample.source import Row, Source
+from local.sample.packed import Row
+from local.sample.source import Source
 from local.sample.tallies import Tallies, Tally, clock
 
 __all__ = ["GraphRow", "Step", "steps"]

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from local.sample.source import FlightRecord
+from local.sample.packed import FlightRecord
 
 __all__ = ["RouteTally", "Tallies", "Tally", "clock", "tally"]
 

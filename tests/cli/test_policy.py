@@ -227,3 +227,27 @@ def test_the_examples_of_the_three_platforms() -> None:
     }
     for principal, granted in cases.items():
         assert (policy.grant_for(principal) is not None) is granted, principal
+
+
+def test_check_lists_the_rules_with_what_each_grants(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        '[[rule]]\nname = "billing"\nid = "agent-7"\naccess = "write"\n\n[[rule]]\nname = "all"\nmax_rows = 5'
+    )
+    done = called("policy", "check", "--policy", str(path), environ=environment())
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == "rule 1 (billing): id 'agent-7'"
+    assert "  access    read and write" in lines
+    assert "rule 2 (all): everybody" in lines
+    assert "at most 5 rows" in done.stdout
+    assert "2 rule(s)" in done.stderr
+
+
+def test_check_fails_on_a_policy_that_does_not_parse_and_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('[[rule]]\nname = "x"\nacces = "read"')
+    done = called("policy", "check", "--policy", str(path), environ=environment())
+    assert (done.returncode, f"{path}" in done.stderr) == (1, True)
+    none = called("policy", "check", environ=environment())
+    assert (none.returncode, "--policy" in none.stderr) == (1, True)

@@ -18,6 +18,8 @@ from tests.support.sockets import closed_port
 
 PARAMS = {"name": "read-cypher", "arguments": {"query": "RETURN 1"}}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": PARAMS}
+pytestmark = pytest.mark.processes
+
 PASSWORD = "canary-serve-password"
 
 

@@ -85,3 +85,18 @@ def test_a_password_shows_in_no_text_of_the_settings() -> None:
 
 def test_a_log_level_may_be_written_small() -> None:
     assert Settings.from_environ({"NEO4J_M2M_LOG_LEVEL": "debug"}).log_level == "DEBUG"
+
+
+@pytest.mark.parametrize("name", ["NEO4J_M2M_BANANA", "NEO4J_M2M_HOST", "NEO4J_M2M_URL"])
+def test_a_name_that_is_like_no_setting_gets_no_suggestion(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ({name: "1"})
+    assert f"{name} is not a setting." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("NEO4J_M2M_TIMEOT", "NEO4J_M2M_TIMEOUT"), ("NEO4J_M2M_MAXROWS", "NEO4J_M2M_MAX_ROWS")]
+)
+def test_a_misspelt_setting_is_told_which_it_means(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=f"did you mean {meant}"):
+        Settings.from_environ({name: "1"})

@@ -19,15 +19,17 @@ from core.identity.principal import LOCAL_PRINCIPAL
 from core.settings import Settings
 from local.neo4j import EmbeddedNeo4j
 from tests.core.test_application import JSON, legacy
-from tests.support.processes import environment, finished
+from tests.support.processes import called, environment
 from tests.support.sockets import closed_port
+
+pytestmark = pytest.mark.processes
 
 PASSWORD = "canary-doctor-password"
 
 
 def doctor(*arguments: str, status: int, **environ: str) -> tuple[dict[str, dict[str, str]], str]:
     """The findings of the inside half by their link, and all that was printed."""
-    ended = finished("doctor", *arguments, "--json", environ=environment(**environ))
+    ended = called("doctor", *arguments, "--json", environ=environment(**environ))
     assert ended.returncode == status, ended.stderr
     assert PASSWORD not in ended.stdout + ended.stderr
     findings = json.loads(ended.stdout)["inside"]
@@ -102,7 +104,7 @@ def test_a_port_that_refuses(unreachable: dict[str, str]) -> None:
 
 
 def test_the_tree_has_a_mark_for_each_link_and_what_mends_the_broken_one(unreachable: dict[str, str]) -> None:
-    ended = finished("doctor", environ=environment(**unreachable))
+    ended = called("doctor", environ=environment(**unreachable))
     assert ended.returncode == 4
     lines = ended.stdout.splitlines()
     assert sum(line.startswith("  ✓") for line in lines) == 7
@@ -143,7 +145,7 @@ def test_a_login_or_a_database_that_is_wrong(
 @pytest.mark.parametrize(
     ("platform", "environ", "link", "said"),
     [
-        ("aws", {"NEO4J_M2M_CALLER_AUTH": "jwt"}, "settings", "nobody is let in"),
+        ("aws", {"NEO4J_M2M_CALLER_AUTH": "jwt"}, "settings", "NEO4J_M2M_ISSUERS or NEO4J_M2M_KEYS_SECRET"),
         ("azure", {"NEO4J_M2M_VAULT_UR": "https://v.vault.azure.net"}, "settings", "did you mean NEO4J_M2M_VAULT_URL"),
         ("azure", {"NEO4J_M2M_ISSUERS": "x"}, "identity", "no managed identity"),
         ("databricks", {}, "settings", "DATABRICKS_HOST"),

@@ -150,7 +150,7 @@ def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], plat
     [
         (["read-cypher", "query=CREATE (:X)"], "read-cypher"),
         (["write-cypher", "query=CREATE (:X)"], "may not use"),
-        (["no-such-tool"], "refused the call"),
+        (["no-such-tool"], "Unknown tool: no-such-tool; there are get-schema, read-cypher"),
     ],
 )
 @pytest.mark.parametrize("platform", PLATFORMS)

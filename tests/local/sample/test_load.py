@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 import neo4j
@@ -80,8 +81,10 @@ def scratch(empty_neo4j_driver: neo4j.Driver) -> Iterator[neo4j.Driver]:
     wipe(empty_neo4j_driver)
 
 
-def test_a_missing_package_leaves_the_database_empty(scratch: neo4j.Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PACKAGE", "nycflights13_that_nobody_has")
+def test_missing_data_leave_the_database_empty(
+    scratch: neo4j.Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(source, "PACKED", tmp_path / "none.xz")
     with pytest.raises(LocalError, match="pip install"):
         load_sample(scratch, console=QUIET)
     assert not counts(scratch)

