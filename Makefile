@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
 	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
-	lock clean databricks-agent agentcore-runtime bench-rotation
+	lock clean databricks-agent agentcore-runtime bench-rotation wheel
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -54,6 +54,7 @@ exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs
 check: test checks  ## everything that CI runs
 
 checks: lint types exhaustive conformance sam rie azure-package azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
+checks: lint types exhaustive wheel conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -67,6 +68,14 @@ format: $(VENV)/.dev  ## format and fix what can be fixed
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+# Resolved from the wheel's own metadata, without a list of exact versions: that is what a user gets.
+wheel: $(VENV)/.dev  ## build the wheel, install it into an empty environment, use it there
+	rm -rf build .venv-wheel
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip --disable-pip-version-check install --quiet build/wheel/*.whl
+	$(BIN)/python -m tests.wheel.run .venv-wheel/bin/python build/wheel/*.whl
 
 NODE_BIN := .venv-node/bin
 CONFORMANCE := tests/conformance

@@ -65,9 +65,9 @@ def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) ->
             f"Binding {host} would open the graph to everyone who can reach it: callers need not prove who they are. "
             f"Configure {settings.variable('issuers')} or {settings.variable('keys_file')} first, or leave out --host."
         )
-    if not door.proves:
-        _tell_of_unused_keys(settings)
     with _listener(host, port) as listener, served_database(settings) as complete:
+        if not door.proves:
+            _tell_of_unused_keys(settings)
         application = Application(
             complete,
             door.authenticate,

@@ -37,9 +37,8 @@ def look_inside(platform: str | None, settings: CommandLineSettings) -> list[Fin
 async def _look(platform: str | None, settings: CommandLineSettings) -> list[Finding]:
     try:
         inside = _PLATFORMS[platform](settings) if platform is not None else _of_this_machine(settings)
-    except Neo4jM2mError as error:
-        link = "settings" if isinstance(error, SettingsError) else "secret"
-        return with_rest([Finding(link, "failed", str(error))], INSIDE_LINKS)
+    except SettingsError as error:
+        return with_rest([Finding("settings", "failed", str(error))], INSIDE_LINKS)
     try:
         return await examine(inside, Deadline.after(_SECONDS))
     finally:

@@ -82,7 +82,7 @@ def put(directory: Path, text: str, mode: int = 0o600) -> None:
     ("prepare", "said"),
     [
         (lambda directory: None, "holds no file graph"),
-        (lambda directory: put(directory, "{"), "begins like JSON"),
+        (lambda directory: put(directory, "{"), "looks like JSON"),
         (lambda directory: put(directory, '{"uri": "bolt://h"}'), "username"),
         (lambda directory: put(directory, "{}", 0o644), "chmod 600"),
     ],
