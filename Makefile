@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
 	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
-	lock clean databricks-agent agentcore-runtime bench-rotation wheel
+	lock clean databricks-agent agentcore-runtime bench-rotation wheel server-json clients
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -53,8 +53,7 @@ exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs
 
 check: test checks  ## everything that CI runs
 
-checks: lint types exhaustive conformance sam rie azure-package azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
-checks: lint types exhaustive wheel conformance sam rie azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
+checks: lint types exhaustive wheel conformance sam rie azure-package azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -243,6 +242,15 @@ databricks-mcp-check: $(VENV)/.dev $(DATABRICKS_MCP)/.ready  ## by hand: Databri
 databricks-agent: $(VENV)/.dev .venv-databricks-agent/.ready  ## an agent of the OpenAI Agents SDK asks the emulated app
 	$(BIN)/python -m tests.databricks_agent.run .venv-databricks-agent/bin/python
 
+# The registry's schema comes as part of its Go module.
+REGISTRY := github.com/modelcontextprotocol/registry@v1.8.9
+
+server-json: $(VENV)/.dev  ## by hand: server.json against the MCP registry's own schema (needs Go)
+	go mod download $(REGISTRY)
+	$(BIN)/python -m tests.test_server_json "$$(go env GOMODCACHE)/$(REGISTRY)/internal/validators/schemas/2025-12-11.json"
+
+clients: $(VENV)/.dev  ## by hand: eight real MCP clients show why they are refused (pip and npm, about 1 GB)
+	$(BIN)/python -m tests.clients.run
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command 'make lock'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ from aws_lambda.rotation_settings import AwsRotationSettings
 from aws_lambda.settings import AwsSettings
 from azure_function.rotation_settings import AzureRotationSettings
 from azure_function.settings import AzureSettings
+from cli.connect.clients import CLIENTS
+from cli.doctor.outside import OUTSIDE_LINKS
 from cli.main import build_parser
 from cli.settings import CommandLineSettings
+from core.examination import INSIDE_LINKS
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from databricks_app.settings import DatabricksSettings
@@ -80,8 +84,8 @@ def commands(parser: argparse.ArgumentParser, above: str = "") -> Iterator[tuple
 
 @pytest.mark.parametrize(("name", "parser"), list(commands(build_parser())))
 def test_every_command_and_option_is_documented(name: str, parser: argparse.ArgumentParser) -> None:
-    row = re.search(rf"^\| `{name}[^|]*\|.*$", README, re.MULTILINE)
-    assert row is not None, f"README.md has no row for {name}"
+    row = re.search(rf"^\| `{name}[^|]*\|.*$", DOCS["commands.md"], re.MULTILINE)
+    assert row is not None, f"docs/commands.md has no row for {name}"
     options = {option for action in parser._actions for option in action.option_strings} - {"-h", "--help"}
     for option in options:
         assert option in row.group(0), f"{name} {option} is not in its row"
@@ -123,3 +127,24 @@ def test_the_hooks_run_what_make_lint_runs() -> None:
     typed = [line.strip().replace("$(BIN)", ".venv/bin").removesuffix(" .") for line in recipe[1].splitlines()]
     hooks = re.findall(r"^ +entry: (.*)$", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
     assert [hook.removesuffix(" --force-exclude") for hook in hooks] == typed
+
+
+def test_every_link_of_the_chain_is_on_the_page_for_when_it_does_not_work() -> None:
+    for link in (*INSIDE_LINKS, *OUTSIDE_LINKS):
+        assert f"`{link}`" in DOCS["troubleshooting.md"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_every_client_has_a_configuration_on_its_page(client: str) -> None:
+    assert f"connect {client}" in DOCS["clients.md"] or client in DOCS["clients.md"].lower()
+
+
+def test_what_the_page_on_clients_shows_as_json_is_json() -> None:
+    shown = re.findall(r"^```json\n(.*?)^```", DOCS["clients.md"], re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 3
+    for text in shown:
+        json.loads(text)
+
+
+def test_the_readme_fits_on_a_screen() -> None:
+    assert len(README.splitlines()) <= 60

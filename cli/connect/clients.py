@@ -20,7 +20,7 @@ from cli.connect.deployment import Deployment, Snippet, as_json
 
 __all__ = ["CLIENTS"]
 
-_KEY_VARIABLE = "NEO4J_M2M_KEY"
+_KEY_VARIABLE = "GRAPH_KEY"
 _CLAUDE_FILE = "claude_desktop_config.json (Claude: Settings, Developer, Edit Config)"
 _PASSED_ON = ("NEO4J_URI", "NEO4J_USERNAME", "NEO4J_DATABASE", "NEO4J_M2M_POLICY", "NEO4J_M2M_CREDENTIALS_DIR")
 

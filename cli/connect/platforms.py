@@ -104,7 +104,7 @@ def _agentcore(deployment: Deployment) -> list[Snippet]:
     create_oauth = (
         f"{control} create-oauth2-credential-provider --cli-input-json {shlex.quote(json.dumps(oauth, indent=2))}\n\n"
     )
-    create_key = f'{control} create-api-key-credential-provider --name {deployment.name} --api-key "$NEO4J_M2M_KEY"\n\n'
+    create_key = f'{control} create-api-key-credential-provider --name {deployment.name} --api-key "$GRAPH_KEY"\n\n'
     return [
         target(
             "sigv4",
