@@ -73,7 +73,7 @@ wheel: $(VENV)/.dev  ## build the wheel, install it into an empty environment, u
 	rm -rf build .venv-wheel
 	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	$(PYTHON) -m venv .venv-wheel
-	.venv-wheel/bin/python -m pip --disable-pip-version-check install --quiet build/wheel/*.whl
+	.venv-wheel/bin/python -m pip --disable-pip-version-check install --quiet "$$(echo build/wheel/*.whl)[completion]"
 	$(BIN)/python -m tests.wheel.run .venv-wheel/bin/python build/wheel/*.whl
 
 NODE_BIN := .venv-node/bin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -44,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ``policy explain`` returns 3 where nothing is granted.
     """
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    _complete(parser)
+    arguments = parser.parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
@@ -70,6 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         status = 1
     return status
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions, where argcomplete is installed; it ends the process then."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("argcomplete").autocomplete(parser)
 
 
 def _settings(arguments: argparse.Namespace) -> CommandLineSettings:

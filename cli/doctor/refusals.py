@@ -48,7 +48,7 @@ def _ours(answer: httpx2.Response, said: str, who: str) -> Cause | None:
     status = answer.status_code
     if said == NOT_ADMITTED:
         return said, _ADMIT + who
-    if "misconfigured" in said.lower():
+    if "is not configured" in said:
         return said, "Look at the server's log: it names the setting and the reason. Correct it, and deploy again."
     if status == 401 and "Who calls is not proved" in said:
         if "expired" in said:

@@ -39,12 +39,12 @@ class Installed:
     """The program in the environment of ``python``, run from an empty directory, out of reach of the checkout."""
 
     def __init__(self, python: Path, directory: Path) -> None:
-        self._program = python.parent / "neo4j-m2m"
+        self.program = python.parent / "neo4j-m2m"
         self._directory = directory
 
     def __call__(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self._program, *arguments], cwd=self._directory, env=self.environ(environ), capture_output=True, text=True
+            [self.program, *arguments], cwd=self._directory, env=self.environ(environ), capture_output=True, text=True
         )
 
     def environ(self, changed: dict[str, str]) -> dict[str, str]:
@@ -53,7 +53,7 @@ class Installed:
 
     def serving(self, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [self._program, "serve", "--port", "0"],
+            [self.program, "serve", "--port", "0"],
             cwd=self._directory,
             env=self.environ(environ),
             stdout=subprocess.PIPE,
@@ -92,6 +92,25 @@ def says_which_extra_is_missing(installed: Installed) -> None:
         assert ended.returncode == 1, f"{arguments}: {ended.stdout}{ended.stderr}"
         assert f"pip install 'neo4j-m2m[{extra}]'" in ended.stderr
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
+
+
+def completes_in_a_shell(installed: Installed) -> None:
+    """As bash asks through argcomplete: the line in the environment, the answer on file descriptor 8."""
+    line = "neo4j-m2m do"
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": " ",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "9",
+    }
+    answer = subprocess.run(
+        ["bash", "-c", f"{installed.program} 8>&1 9>/dev/null >/dev/null"],
+        env=installed.environ(asked),
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout.split() == ["doctor"], answer.stdout + answer.stderr
 
 
 def serves_a_database(installed: Installed) -> None:
@@ -140,7 +159,12 @@ def main() -> int:
     holds_what_it_needs(wheel)
     with tempfile.TemporaryDirectory() as empty:
         installed = Installed(python, Path(empty))
-        checks: list[Callable[[Installed], None]] = [needs_no_extra, says_which_extra_is_missing, serves_a_database]
+        checks: list[Callable[[Installed], None]] = [
+            needs_no_extra,
+            completes_in_a_shell,
+            says_which_extra_is_missing,
+            serves_a_database,
+        ]
         for check in checks:
             check(installed)
             print(f"wheel: {check.__name__.replace('_', ' ')}", flush=True)

@@ -152,7 +152,11 @@ FAULTS: dict[str, tuple[str | None, dict[str, Any], str, str]] = {
     ),
     "a setting that does not parse": (
         None,
-        {"proven": ours(503, "This server is misconfigured. Its operator finds the reason in its log.")},
+        {
+            "proven": ours(
+                503, "This server is not configured, and answers nobody. Its operator finds the reason in its log."
+            )
+        },
         "admitted",
         "names the setting",
     ),
