@@ -96,7 +96,7 @@ def test_serve_says_nothing_of_a_database_that_can_be_used(sample_database: Embe
     environ = environment(NEO4J_M2M_DATA_DIR=str(sample_database.data_dir))
     with running("serve", "--port", "0", environ=environ) as command, httpx2.Client(trust_env=False) as client:
         assert client.post(command.ready["url"], json=CALL, timeout=60).status_code == 200
-    assert "cannot be used" not in "".join(command.said)
+        assert "cannot be used" not in "".join(command.said)
 
 
 def test_serve_tells_of_a_key_ring_that_it_does_not_ask_for(refused_port: int, tmp_path: Path) -> None:

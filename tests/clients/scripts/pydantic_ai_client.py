@@ -1,21 +1,15 @@
-"""Pydantic AI."""
+"""Pydantic AI, from its second major version on."""
 
 import asyncio
 import os
 import sys
 
-import pydantic_ai.mcp as module
-
-HEADERS = {"X-API-Key": os.environ["GRAPH_KEY"]}
+from pydantic_ai.mcp import MCPToolset
 
 
 async def main() -> None:
-    if hasattr(module, "MCPServerStreamableHTTP"):
-        async with module.MCPServerStreamableHTTP(sys.argv[1], headers=HEADERS) as server:
-            await server.list_tools()
-    else:
-        async with module.MCPToolset(sys.argv[1], headers=HEADERS) as toolset:
-            await toolset.list_tools()
+    async with MCPToolset(sys.argv[1], headers={"X-API-Key": os.environ["GRAPH_KEY"]}) as toolset:
+        await toolset.list_tools()
 
 
 asyncio.run(main())

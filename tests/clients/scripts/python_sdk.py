@@ -1,4 +1,4 @@
-"""The official Python SDK, of its first or second major version."""
+"""The official Python SDK, from its second major version on."""
 
 import asyncio
 import os
