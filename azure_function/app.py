@@ -25,7 +25,7 @@ from azure_function.workload import OwnIdentity
 from core.application import Application
 from core.audit import log_line
 from core.from_settings import configured_grants
-from core.http import HEALTH_PATH, MCP_PATH, Request
+from core.http import HEALTH_PATH, MCP_PATH, Request, as_asked
 from core.misconfigured import Misconfigured
 
 __all__ = ["app", "application", "application_of", "handle", "request_of"]
@@ -80,7 +80,8 @@ async def handle(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     """Answer one request."""
     trace = _TRACE_PARENT.fullmatch(context.trace_context.trace_parent or "")
     _operation.set(trace[1] if trace else "")
-    response = await application.handle(request_of(req, context))
+    request = request_of(req, context)
+    response = as_asked(await application.handle(request), request.method, request.headers)
     return func.HttpResponse(response.body, status_code=response.status, headers=response.headers)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 from core.application import Application
 from core.deadline import Deadline
 from core.http import BodyLate, ClientGone, Request, Response, as_asked, plain
+from core.misconfigured import Misconfigured
+from core.settings import Settings
 
 __all__ = ["AsgiApp", "PlatformRequest", "Scope"]
 
@@ -38,9 +40,12 @@ class AsgiApp:
     A client that goes away while its request is served cancels the work, and with it the statement in the database.
     """
 
-    def __init__(self, application: Application, platform: Callable[[Scope], PlatformRequest] | None = None) -> None:
+    def __init__(
+        self, application: Application | Misconfigured, platform: Callable[[Scope], PlatformRequest] | None = None
+    ) -> None:
         """``platform`` reads from a scope what the platform says about the request; called when the request arrives."""
         self._application = application
+        self._settings = application.settings if isinstance(application, Application) else Settings.model_validate({})
         self._platform = platform or (lambda scope: PlatformRequest(str(uuid.uuid4())))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,18 +56,16 @@ class AsgiApp:
         """
         if scope["type"] != "http":
             raise RuntimeError(f"this application serves http only, not {scope['type']}")
-        settings = self._application.settings
-        body = _Body(receive, settings.body_limit, settings.timeout)
+        body = _Body(receive, self._settings.body_limit, self._settings.timeout)
         request = _request(scope, body, self._platform(scope))
         work = self._application.handle(request)
         try:
             response = await _unless_gone(work, body, receive)
         except asyncio.CancelledError:
             # The ASGI server is stopping and the time for its calls is over: answer, instead of just cutting off.
-            stopping = plain(503, "This server is stopping. Send the call again.")
-            response = as_asked(stopping, request.method, request.headers)
+            response = plain(503, "This server is stopping. Send the call again.")
         if response is not None:
-            await _send(send, response)
+            await _send(send, as_asked(response, request.method, request.headers))
 
 
 class _Body:

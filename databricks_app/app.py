@@ -22,6 +22,7 @@ from core.asgi import AsgiApp, PlatformRequest, Scope
 from core.deadline import Deadline
 from core.errors import Neo4jM2mError, SettingsError
 from core.from_settings import configured_grants, token_door
+from core.misconfigured import Misconfigured
 from databricks_app.identity import AppDoor
 from databricks_app.log import REQUEST_ID, log_as_json, write_down
 from databricks_app.secrets import SecretScopes
@@ -40,6 +41,8 @@ _DRAIN_SECONDS = 8
 _CLOSE_SECONDS = 1.5
 _KEEP_ALIVE_SECONDS = 75
 """The proxy should close idle connections: one that the app closes first may already be in use again."""
+
+_REFUSAL_SECONDS = 10.0
 
 _PORT = "DATABRICKS_APP_PORT"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -74,13 +77,14 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
     )
 
 
-def behind_the_proxy(application: Application) -> AsgiApp:
+def behind_the_proxy(application: Application | Misconfigured) -> AsgiApp:
     """``application`` as an ASGI app that answers in time, counted from the arrival, and logs with the proxy's id."""
 
     def told(scope: Scope) -> PlatformRequest:
         request_id = _request_id(scope)
         REQUEST_ID.set(request_id)
-        return PlatformRequest(request_id, Deadline.after(application.settings.timeout))
+        seconds = application.settings.timeout if isinstance(application, Application) else _REFUSAL_SECONDS
+        return PlatformRequest(request_id, Deadline.after(seconds))
 
     return AsgiApp(application, told)
 
@@ -100,7 +104,7 @@ def _port(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
-async def _serve(application: Application, host: str, port: int) -> None:
+async def _serve(application: Application | Misconfigured, host: str, port: int) -> None:
     import uvicorn
 
     config = uvicorn.Config(
@@ -130,17 +134,32 @@ async def _serve(application: Application, host: str, port: int) -> None:
 
 
 def main() -> int:
-    """Serve until told to stop; returns 0 then, or 1 if the settings are wrong, which the log explains."""
+    """Serve until told to stop; returns 0 then, or 1 if the settings are wrong, which the log explains.
+
+    Where they are, every request is answered with 503 until then: an app that ends at once is started again and again,
+    and its URL says no more than that there is no app.
+    """
     log_as_json("INFO")
     try:
-        settings = DatabricksSettings.from_environ(os.environ)
-        log_as_json(settings.log_level)
-        application = application_of(settings, asyncio.run(Workspace.from_environ(os.environ).discovered()))
-        asyncio.run(_serve(application, settings.listen_host, _port(os.environ)))
-    except Neo4jM2mError as error:
+        port = _port(os.environ)
+    except SettingsError as error:
         logger.error("the app does not start: %s", error)
         return 1
-    return 0
+    application, host = _configured(os.environ)
+    asyncio.run(_serve(application, host, port))
+    return 0 if isinstance(application, Application) else 1
+
+
+def _configured(environ: Mapping[str, str]) -> tuple[Application | Misconfigured, str]:
+    """The server, or what says that it is misconfigured; and the address to listen on."""
+    host: str = DatabricksSettings.model_fields["listen_host"].default
+    try:
+        settings = DatabricksSettings.from_environ(environ)
+        host = settings.listen_host
+        log_as_json(settings.log_level)
+        return application_of(settings, asyncio.run(Workspace.from_environ(environ).discovered())), host
+    except Neo4jM2mError as error:
+        return Misconfigured(error), host
 
 
 if __name__ == "__main__":
