@@ -170,4 +170,10 @@ def test_a_policy_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_the_read_only_hint_of_a_tool_decides_who_may_use_it() -> None:
     everything = Grant("test", writes=True)
     assert allowed(read_only(AGENT)) == READING
-    assert allowed(everything) == READING | WRITING == {tool.name for tool in ALL_TOOLS}
+    assert allowed(everything) == READING | WRITING == {tool.name for tool in ALL_TOOLS} - {"doctor"}
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_the_tool_doctor_is_allowed_to_those_alone_whose_rule_names_it(writes: bool) -> None:
+    assert "doctor" not in allowed(Grant("test", writes=writes))
+    assert allowed(Grant("test", writes=writes, tools=frozenset({"doctor"}))) == {"doctor"}
