@@ -171,7 +171,7 @@ async def _call_as(caller: Caller) -> tuple[str, bool]:
     async with httpx2.AsyncClient(auth=caller.auth, trust_env=False, timeout=60) as http:
         if not caller.admitted:
             message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-            response = await http.post(caller.url, json=message)
+            response = await http.post(caller.url, json=message, headers={"accept": "text/plain"})
             return f"{response.status_code}: {response.text.strip()}", response.status_code in (401, 403)
         async with Client(streamable_http_client(caller.url, http_client=http)) as client:
             await client.list_tools()
