@@ -15,6 +15,7 @@ from mcp_types import CallToolRequestParams
 
 from aws_lambda.app import MARGIN, application, logger, loop, refused, report, settings
 from aws_lambda.payload import LARGEST_PAYLOAD, payload_size
+from core.access.limits import TooManyCalls
 from core.application import NOT_ADMITTED, TOO_LARGE, Application
 from core.deadline import Deadline
 from core.errors import SettingsError
@@ -74,8 +75,13 @@ async def _answer(application: Application, event: Any, context: Any) -> dict[st
             record.answered("unknown_tool")
             return _failed("This server has no such tool, or it was called without arguments.")
         deadline = Deadline.after(context.get_remaining_time_in_millis() / 1000 - MARGIN)
-        call = application.open_call(_PRINCIPAL, grant, context.aws_request_id, record, deadline)
-        result = await run_tool(tool, call, CallToolRequestParams(name=name, arguments=event))
+        request_id = context.aws_request_id
+        try:
+            with application.counted(_PRINCIPAL, grant, record) as used:
+                call = application.open_call(_PRINCIPAL, grant, request_id, record, deadline, database_time=used)
+                result = await run_tool(tool, call, CallToolRequestParams(name=name, arguments=event))
+        except TooManyCalls as refusal:
+            return _failed(str(refusal))
         text = "\n".join(part.text for part in result.content if part.type == "text")
         answer = _failed(text) if result.is_error else dict(result.structured_content or {})
         size = payload_size(answer)

@@ -9,12 +9,14 @@ after it, so that the same code serves a function that is frozen between two cal
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from core.access.grant import Grant, GrantFor, read_only
+from core.access.limits import CallCounts, TooManyCalls
 from core.audit import AuditRecord, AuditTrail, Sink, log_line
 from core.call import Call
 from core.database_scopes import DatabaseScopes
@@ -37,6 +39,7 @@ from core.http import (
 from core.identity.principal import Principal
 from core.jsonrpc import Exchange, answer_post, instead_of
 from core.server import build_server
+from core.stopwatch import Stopwatch
 from core.tools import ALL_TOOLS, ToolDeclaration
 
 if TYPE_CHECKING:
@@ -109,6 +112,7 @@ class Application:
         self._scopes = self._new_scopes()
         self._authenticate = authenticate
         self.grant_for = grant_for
+        self._counts = CallCounts()
         self._subject_token = subject_token
         self._allowed_hosts = allowed_hosts
         self._can_send = can_send
@@ -155,19 +159,55 @@ class Application:
         if request.method != "POST":
             return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
         try:
+            with self.counted(principal, grant, record) as database_time:
+                return await self._answer_counted(request, principal, grant, record, database_time)
+        except TooManyCalls as refusal:
+            response = plain(429, str(refusal))
+            response.headers["retry-after"] = str(refusal.retry_after)
+            return response
+
+    async def _answer_counted(
+        self, request: Request, principal: Principal, grant: Grant, record: AuditRecord, database_time: Stopwatch
+    ) -> Response:
+        try:
             body = await request.read()
         except BodyLate:
             return plain(408, f"The request was not complete after {self.settings.timeout:g} seconds.")
         if len(body) > self.settings.body_limit:
             return plain(413, f"The body exceeds the limit of {self.settings.body_limit} bytes. Send less.")
         token = self._subject_token(request) if principal.kind == "user_on_behalf" else None
-        call = self.open_call(principal, grant, request.request_id, record, request.deadline, token)
+        call = self.open_call(
+            principal,
+            grant,
+            request.request_id,
+            record,
+            request.deadline,
+            subject_token=token,
+            database_time=database_time,
+        )
         response = _response(await answer_post(self.server, request.headers, body, call))
         await self.tell_operator(call)
         if self._can_send is None or self._can_send(response):
             return response
         record.answered("too_large")
         return _response(instead_of(response.body, TOO_LARGE))
+
+    @contextmanager
+    def counted(self, principal: Principal, grant: Grant, record: AuditRecord) -> Iterator[Stopwatch]:
+        """Count what runs inside as a call of ``principal``; the stopwatch is for `open_call`.
+
+        Raises:
+            TooManyCalls: The limits of ``grant`` allow no further call now. ``record`` notes it.
+        """
+        try:
+            with self._counts.counted(principal.identity, grant.limits) as database_time:
+                try:
+                    yield database_time
+                finally:
+                    record.used(database_time)
+        except TooManyCalls as refusal:
+            record.refused("limited", str(refusal))
+            raise
 
     def admit(self, principal: Principal, record: AuditRecord) -> Grant | None:
         """What the authenticated ``principal`` may do; None if no rule admits them. ``record`` notes which."""
@@ -186,7 +226,9 @@ class Application:
         request_id: str,
         record: AuditRecord,
         deadline: Deadline | None = None,
+        *,
         subject_token: SecretStr | None = None,
+        database_time: Stopwatch | None = None,
     ) -> Call:
         """What the tools need to know about one call by ``principal``. A lower limit in ``grant`` applies."""
         settings = self.settings.capped(grant.max_rows, grant.max_bytes, grant.timeout)
@@ -204,6 +246,7 @@ class Application:
             audit=record,
             subject_token=subject_token,
             examine=self.examine,
+            database_time=database_time or Stopwatch(),
         )
 
     async def tell_operator(self, call: Call) -> None:

@@ -22,6 +22,7 @@ from core.http import ClientGone
 if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.identity.principal import Principal
+    from core.stopwatch import Stopwatch
     from core.telemetry import Telemetry
 
 __all__ = ["AUDIT_LOGGER", "AuditRecord", "AuditTrail", "Sink", "log_line"]
@@ -112,6 +113,11 @@ class AuditRecord:
         """Note that the call ended before it reached a tool; ``reason`` is what the caller was told."""
         self.fields["outcome"] = outcome
         self.fields["reason"] = reason.strip()[:_LONGEST_REASON]
+
+    def used(self, database_time: Stopwatch) -> None:
+        """Note how long the call held connections to the database, if it did."""
+        if database_time.seconds:
+            self.fields["database_ms"] = round(database_time.seconds * 1000, 1)
 
     def sent(self, size: int, status: int | None = None) -> None:
         """Note the size of the answer, in bytes, and its HTTP status."""

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.stopwatch import Stopwatch
+
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
     from pydantic import SecretStr
@@ -31,6 +33,7 @@ class Call:
     ``subject_token`` is the token of the user on whose behalf the caller acts, if there is one. ``aside`` takes the
     tool's result where the transport writes it down itself: the SDK would copy a long one several times. ``examine``
     looks at every link from the server's settings to the rights of its database user, for the tool ``doctor``.
+    ``database_time`` measures how long the call holds connections to the database.
     """
 
     principal: Principal
@@ -45,3 +48,4 @@ class Call:
     subject_token: SecretStr | None = field(default=None, repr=False)
     aside: list[CallToolResult] | None = field(default=None, repr=False)
     examine: Callable[[Deadline], Awaitable[list[Finding]]] | None = field(default=None, repr=False)
+    database_time: Stopwatch = field(default_factory=Stopwatch, repr=False)

@@ -36,6 +36,7 @@
     │   ├── WriteUncertain      a write may have taken effect, or not
     │   ├── TooManySurvivors    the caller's stopped statements still run in the database
     │   └── DatabaseUnavailable the database cannot be reached, or refused this server's login
+    ├── TooManyCalls            the caller has reached a limit of their rule: 429 (in `core.access.limits`)
     └── LocalError              something on this machine: the embedded database, its files, a port
 
 No error text carries a credential, the database's address or a stack trace: all of them may be shown to a caller.

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.stopwatch import Stopwatch
+
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
@@ -24,12 +26,14 @@ class Origin:
     """Who called, with which tool, in which request of the platform.
 
     ``subject_token`` is the token of the calling user, for databases that are logged in to on behalf of users.
+    ``database_time`` measures how long statements hold a connection.
     """
 
     principal: Principal
     request_id: str
     tool: str
     subject_token: SecretStr | None = field(default=None, repr=False)
+    database_time: Stopwatch = field(default_factory=Stopwatch, repr=False, compare=False)
 
     def metadata(self) -> dict[str, str]:
         """What the transaction reports about itself in ``SHOW TRANSACTIONS`` and in the query log.

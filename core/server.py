@@ -93,7 +93,8 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
         return failure(refusal, settings=call.settings)
     try:
         tool.validate(arguments)
-        with asked_by(Origin(call.principal, call.request_id, tool.name, call.subject_token)):
+        origin = Origin(call.principal, call.request_id, tool.name, call.subject_token, call.database_time)
+        with asked_by(origin):
             result = within_limits(await tool.handler(call, arguments), settings=call.settings)
     except ToolError as error:
         call.audit.answered(error.outcome)

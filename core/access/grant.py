@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.access.limits import NO_LIMITS, CallLimits
 from core.identity.principal import Principal
 
 __all__ = ["Grant", "GrantFor", "GrantedTool", "read_only"]
@@ -34,7 +35,8 @@ class Grant:
     ``rule`` names the rule that decided, for logs. ``writes`` also allows tools that change the graph. ``tools`` allows
     only the named tools; None allows all. Statements run as the database user of ``credential``, a stored credential;
     in ``database``, which they cannot leave; and with the rights of ``impersonate``, a database user (Neo4j
-    Enterprise). None means what the settings say. The limits can only lower those of the settings.
+    Enterprise). None means what the settings say. ``max_rows``, ``max_bytes`` and ``timeout`` can only lower those of
+    the settings. ``limits`` say how much each caller may ask for.
     """
 
     rule: str
@@ -46,6 +48,7 @@ class Grant:
     max_rows: int | None = None
     max_bytes: int | None = None
     timeout: float | None = None
+    limits: CallLimits = NO_LIMITS
 
     def allows(self, tool: GrantedTool) -> bool:
         """Whether the caller may use ``tool``."""

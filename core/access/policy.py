@@ -18,6 +18,9 @@
     database = "flights"
     max_rows = 100
     timeout = 10
+    concurrent = 4                              # of each caller: calls at the same time, calls a minute,
+    calls_per_minute = 120                      # and seconds of the database's time a minute
+    seconds_per_minute = 20
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from core.access.grant import Grant, GrantedTool
+from core.access.limits import CallLimits
 from core.errors import PolicyError
 from core.identity.guid import folded
 from core.identity.principal import Principal, PrincipalKind
@@ -46,6 +50,7 @@ _DECISIONS_KEPT = 4096
 
 _Pattern = Annotated[str, Field(min_length=1)]
 _Patterns = Annotated[list[_Pattern], BeforeValidator(as_list), Field(min_length=1)]
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
 
 
 class _Rule(BaseModel):
@@ -67,7 +72,10 @@ class _Rule(BaseModel):
     impersonate: str | None = Field(None, min_length=1)
     max_rows: int | None = Field(None, ge=1)
     max_bytes: int | None = Field(None, ge=1024)
-    timeout: Annotated[float, Field(gt=0, strict=False)] | None = None
+    timeout: _Seconds | None = None
+    concurrent: int | None = Field(None, ge=1)
+    calls_per_minute: int | None = Field(None, ge=1)
+    seconds_per_minute: _Seconds | None = None
 
     @model_validator(mode="after")
     def _known_names(self, info: ValidationInfo) -> _Rule:
@@ -95,6 +103,7 @@ class _Rule(BaseModel):
             max_rows=self.max_rows,
             max_bytes=self.max_bytes,
             timeout=self.timeout,
+            limits=CallLimits(self.concurrent, self.calls_per_minute, self.seconds_per_minute),
         )
 
 

@@ -142,11 +142,10 @@ class Pool:
         """
         origin = current_origin()
         caller = None if origin is None else origin.principal.identity
-        async with (
-            self._turns.turn(caller),
-            self._lease_at_once(deadline, database=database, **options) as lease,
-        ):
-            yield lease
+        async with self._turns.turn(caller):
+            with contextlib.nullcontext() if origin is None else origin.database_time.running():
+                async with self._lease_at_once(deadline, database=database, **options) as lease:
+                    yield lease
 
     @asynccontextmanager
     async def _lease_at_once(self, deadline: Deadline, *, database: str | None, **options: Any) -> AsyncIterator[Lease]:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from mcp_types import CallToolResult
 
+from core.access.grant import Grant
+from core.access.limits import CallLimits
 from core.application import Application
 from core.call import Call
 from core.http import Request, Response
@@ -416,3 +419,39 @@ async def test_a_version_header_that_names_no_version_is_called_wrong_by_its_nam
     assert told["error"]["data"]["requested"] == version[:1_000]
     assert {"2025-06-18", MODERN} <= set(told["error"]["data"]["supported"])
     assert told["id"] == (None if "/init" in method else 7)
+
+
+def limited(**limits: Any) -> Application:
+    grant = Grant("a little", tools=frozenset({"echo", "sleep"}), limits=CallLimits(**limits))
+    return application(grant_for=lambda principal: grant, audit=AUDITED.append)
+
+
+AUDITED: list[dict[str, Any]] = []
+HI = legacy("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
+
+
+async def test_a_call_beyond_a_limit_is_told_when_to_try_again_and_its_body_is_not_read() -> None:
+    async def never_read() -> bytes:
+        raise AssertionError("the body was read")
+
+    app = limited(calls_per_minute=2)
+    assert [(await app.handle(post(HI))).status for _ in range(2)] == [200, 200]
+    refused = await app.handle(Request("POST", "/mcp", JSON, b"", "request-9", arriving=never_read))
+    assert refused.status == 429
+    assert 59 <= int(refused.headers["retry-after"]) <= 61
+    message = json.loads(refused.body)
+    assert "2 calls a minute" in message["error"]["message"]
+    assert (message["jsonrpc"], message["id"]) == ("2.0", None)
+    line = AUDITED[-1]
+    assert (line["outcome"], line["status"], line["request_id"]) == ("limited", 429, "request-9")
+
+
+async def test_calls_at_the_same_time_are_limited_until_one_is_answered() -> None:
+    app = limited(concurrent=1)
+    sleeping = asyncio.ensure_future(app.handle(post(legacy("tools/call", {"name": "sleep"}))))
+    while not app._counts._running:
+        await asyncio.sleep(0)
+    assert (await app.handle(post(HI))).status == 429
+    sleeping.cancel()
+    await asyncio.gather(sleeping, return_exceptions=True)
+    assert (await app.handle(post(HI))).status == 200

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.access.grant import Grant, read_only
+from core.access.limits import CallLimits
 from core.access.policy import parse_policy, read_policy
 from core.errors import PolicyError
 from core.identity.principal import Principal
@@ -41,6 +42,9 @@ tools = ["get-schema", "read-cypher"]
 max_rows = 100
 max_bytes = 2048
 timeout = 10
+concurrent = 2
+calls_per_minute = 60
+seconds_per_minute = 7.5
 
 [[rule]]
 name = "contoso reads"
@@ -60,6 +64,7 @@ def test_limits_and_tools_come_from_the_rule() -> None:
     assert grant is not None
     assert allowed(grant) == {"get-schema", "read-cypher"}
     assert (grant.max_rows, grant.max_bytes, grant.timeout) == (100, 2048, 10)
+    assert grant.limits == CallLimits(concurrent=2, calls_per_minute=60, seconds_per_minute=7.5)
 
 
 def test_where_no_rule_fits_nothing_is_granted() -> None:
@@ -121,6 +126,9 @@ def test_the_explanation_says_why_each_rule_before_the_deciding_one_does_not_fit
         ('[[rule]]\nname = "a"\nmax_rows = "many"', 3, "max_rows"),
         ('[[rule]]\nname = "a"\nmax_rows = 0', 3, "max_rows"),
         ('[[rule]]\nname = "a"\ntimeout = -1', 3, "timeout"),
+        ('[[rule]]\nname = "a"\nconcurrent = 0', 3, "concurrent"),
+        ('[[rule]]\nname = "a"\ncalls_per_minute = 0.5', 3, "calls_per_minute"),
+        ('[[rule]]\nname = "a"\nseconds_per_minute = inf', 3, "seconds_per_minute"),
         ('[[rule]]\nname = "a"\nid = ""', 3, "id"),
         ('[[rule]]\nname = "a"\nid = []', 3, "id"),
         ('[[rule]]\nname = "a"\nfoo = 1', 3, "no such key"),
