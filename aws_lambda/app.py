@@ -51,8 +51,9 @@ MARGIN = 1.0
 _REPORT_SECONDS = 0.5
 """Seconds that the end of a call may wait for a collector of telemetry: less than `MARGIN`."""
 
-_REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
+_REFUSALS = frozenset({"unauthenticated", "forbidden", "limited", "not_granted", "refused"})
 _FAILURES = frozenset({"unavailable", "failed"})
+_EVENTS = {"credential_changed": "CredentialRefreshes", "statement_survived": "SurvivingStatements"}
 
 _wrong: Exception | None = None
 try:
@@ -102,8 +103,8 @@ def application_of(settings: AwsSettings, secrets: SecretsManager) -> Applicatio
 def write_down(line: dict[str, Any]) -> None:
     """Write a line of the audit to the function's log, and count it in the metrics."""
     logger.info(line["audit"], extra={name: value for name, value in line.items() if name != "time"})
-    if line["audit"] == "credential_changed":
-        metrics.add_metric("CredentialRefreshes", MetricUnit.Count, 1)
+    if line["audit"] in _EVENTS:
+        metrics.add_metric(_EVENTS[line["audit"]], MetricUnit.Count, 1)
         return
     metrics.add_metric("Calls", MetricUnit.Count, 1)
     if line.get("outcome") in _REFUSALS:

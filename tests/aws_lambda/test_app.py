@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +175,35 @@ def test_a_gateways_lambda_target_is_one_principal_and_reads_no_authorizer(aws: 
         write = {"bedrockAgentCoreToolName": "neo4j___write-cypher"}
         assert "may not use" in target.function.invoke({"query": "CREATE (:X)"}, write)["message"]
         assert target.function.invoke({"query": "RETURN 1"}, None)["isError"] is True
+
+
+def test_a_gateways_calls_are_limited_as_the_policy_says(aws: AwsPlatform) -> None:
+    policy = '[[rule]]\nname = "gateway"\nid = "my-gateway"\ncalls_per_minute = 1\n'
+    told = {"NEO4J_M2M_POLICY": policy, "NEO4J_M2M_GATEWAY_PRINCIPAL": "my-gateway"}
+    environ = environ_of(aws.secrets, "neo4j/agent") | told
+    with Lambda(environ, handler="aws_lambda.gateway.handler") as target:
+        custom = {"bedrockAgentCoreToolName": "neo4j___read-cypher"}
+        assert target.function.invoke({"query": "RETURN 1 AS one"}, custom)["rows"] == [[1]]
+        refused = target.function.invoke({"query": "RETURN 1 AS one"}, custom)
+        assert refused["isError"] is True
+        assert "1 calls a minute" in refused["message"]
+
+
+def test_a_surviving_statement_is_counted_as_a_metric_and_not_as_a_call(aws: AwsPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    program = (
+        "from aws_lambda.app import flush_metrics, write_down\n"
+        "write_down({'audit': 'statement_survived', 'time': 'now', 'request_id': 'r', 'id': 'agent'})\n"
+        "flush_metrics()\n"
+    )
+    with path.open("w") as log:
+        subprocess.run(
+            [sys.executable, "-c", program], stdout=log, check=True, timeout=60, env=environ_of(aws.secrets, "none")
+        )
+    written, counted = (json.loads(line) for line in path.read_text().splitlines())
+    assert (written["audit"], written["id"]) == ("statement_survived", "agent")
+    assert counted["SurvivingStatements"] == [1.0]
+    assert "Calls" not in counted
 
 
 def test_the_audit_and_the_metrics_are_written_down_whatever_the_level_of_the_log(

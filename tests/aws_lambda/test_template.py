@@ -304,7 +304,7 @@ def watched(template: Decided, function: str) -> dict[str, tuple[Any, ...]]:
 
 def test_both_functions_are_watched_in_the_same_way() -> None:
     template = Decided(**EVERYTHING)
-    assert set(watched(template, "Function")) == {"Errors", "Throttles", "Failures", "Refusals"}
+    assert set(watched(template, "Function")) == {"Errors", "Throttles", "Failures", "Refusals", "SurvivingStatements"}
     assert watched(template, "Function") == watched(template, "GatewayFunction")
     assert watched(Decided(**IAM), "GatewayFunction") == {}
     past = template.typed("AWS::CloudWatch::Alarm")["InvokedPastUrl"]
@@ -338,7 +338,7 @@ def test_each_function_has_a_dashboard_of_what_it_counts(name: str, function: st
     widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
     metrics = [metric for one in widgets if one["type"] == "metric" for metric in one["properties"]["metrics"]]
     own = {metric[1] for metric in metrics if metric[0] == "Neo4jM2M"}
-    assert own == {"Calls", "Refusals", "Failures", "CredentialRefreshes"}
+    assert own == {"Calls", "Refusals", "Failures", "CredentialRefreshes", "SurvivingStatements"}
     assert all(metric[2:6] == ["service", "neo4j-m2m", "function_name", "x"] for metric in metrics if metric[1] in own)
     assert {metric[1] for metric in metrics} - own == {"Duration", "Errors", "Throttles", "ConcurrentExecutions"}
     assert set(Decided(**IAM).typed("AWS::CloudWatch::Dashboard")) == {"Dashboard"}

@@ -1,5 +1,5 @@
-// Three alerts, each about something that a person has to fix.
-metadata description = 'Mail when calls fail, when they are slow, and when the vault refuses the function.'
+// Four alerts, each about something that a person has to fix.
+metadata description = 'Mail when calls fail or are slow, when a statement cannot be stopped, and when the vault refuses the function.'
 
 @description('The end of every name.')
 param suffix string
@@ -64,6 +64,44 @@ resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: failedCalls
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    autoMitigate: true
+    skipQueryValidation: true
+    actions: {
+      actionGroups: [
+        mail.id
+      ]
+    }
+  }
+}
+
+resource survivors 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
+  name: 'survivors-${suffix}'
+  location: location
+  tags: tags
+  properties: {
+    displayName: 'neo4j-m2m: a statement cannot be stopped'
+    description: 'A statement still runs in the database though it was told to stop, and keeps a processor busy. The audit line says whose; SHOW TRANSACTIONS shows it.'
+    severity: 1
+    enabled: true
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    scopes: [
+      workspaceId
+    ]
+    criteria: {
+      allOf: [
+        {
+          query: 'AppTraces | where Message startswith "{\\"audit\\":\\"statement_survived\\""'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
           failingPeriods: {
             numberOfEvaluationPeriods: 1
             minFailingPeriodsToAlert: 1
