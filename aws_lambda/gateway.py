@@ -44,6 +44,7 @@ _PRINCIPAL = Principal(
     id=settings.gateway_principal or "",
     name="AgentCore Gateway",
     proved_by="lambda invoke permission",
+    issuer="aws lambda",
 )
 
 

@@ -69,4 +69,5 @@ def principal_of(iam: Mapping[str, Any]) -> Principal | None:
         tenant=account,
         roles=frozenset({unique}),
         proved_by="aws iam, sigv4",
+        issuer="aws iam",
     )

@@ -54,7 +54,12 @@ def function_key_caller(principal: str) -> Authenticate:
     Source: https://learn.microsoft.com/azure/azure-functions/function-keys-how-to .
     """
     caller = Principal(
-        platform="azure", kind="api_key", id=principal, name=principal, proved_by="function key, checked by the host"
+        platform="azure",
+        kind="api_key",
+        id=principal,
+        name=principal,
+        proved_by="function key, checked by the host",
+        issuer="functions host",
     )
 
     async def authenticate(request: Request) -> Principal | Response:

@@ -66,11 +66,11 @@ class PatVerifier:
             return None
         if answer.status != 200:
             raise IssuerUnavailable(f"the workspace answered with status {answer.status} when asked whose the token is")
-        return _principal_of(answer.body, urlsplit(self._host).netloc)
+        return _principal_of(answer.body, self._host)
 
 
-def _principal_of(body: bytes, tenant: str) -> Principal | None:
-    """The user or service principal that the workspace describes; the name of the latter is its application id.
+def _principal_of(body: bytes, host: str) -> Principal | None:
+    """The user or service principal that the workspace at ``host`` describes; the latter's name is its application id.
 
     Source: https://docs.databricks.com/api/workspace/currentuser/me .
     """
@@ -84,4 +84,12 @@ def _principal_of(body: bytes, tenant: str) -> Principal | None:
     if said.get("active") is False:
         return None
     kind: PrincipalKind = "service_principal" if _APPLICATION_ID.fullmatch(name) else "user_on_behalf"
-    return Principal("databricks", kind, name, name=name, tenant=tenant, proved_by="personal access token")
+    return Principal(
+        "databricks",
+        kind,
+        name,
+        name=name,
+        tenant=urlsplit(host).netloc,
+        proved_by="personal access token",
+        issuer="workspace",
+    )

@@ -197,6 +197,7 @@ class ApiKeyVerifier:
             tenant=entry.tenant,
             roles=frozenset(entry.roles),
             proved_by=f"api key {entry.id}",
+            issuer="key ring",
         )
 
     async def _current(self) -> Mapping[str, ApiKey]:

@@ -31,6 +31,7 @@ def test_every_session_of_a_role_is_the_role() -> None:
         tenant="111122223333",
         roles=frozenset({"AROAEXAMPLEID"}),
         proved_by="aws iam, sigv4",
+        issuer="aws iam",
     )
     other = principal_of({**ROLE, "callerId": "AROAEXAMPLEID:x", "userArn": ROLE["userArn"].replace("session-1", "x")})
     assert other is not None

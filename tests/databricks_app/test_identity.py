@@ -268,7 +268,7 @@ async def test_a_personal_access_token_proves_whom_the_workspace_names(
     machine, person = workspace.issue_pat(AGENT.id), workspace.issue_pat(ADA.name)
     found = await proved(door(pats=True), bearer(machine.get_secret_value()))
     by_token = await proved(door(pats=True), bearer(workspace.issuer.token(AGENT.id)))
-    assert (found.kind, found.id, found.tenant) == (by_token.kind, by_token.id, by_token.tenant)
+    assert found.identity == by_token.identity
     assert found.proved_by == "personal access token"
     user = await proved(door(pats=True), bearer(person.get_secret_value()))
     assert (user.kind, user.id) == ("user_on_behalf", ADA.name)

@@ -1,17 +1,13 @@
-"""How much one caller may ask for, counted by everything that makes a caller another one."""
+"""How much one caller may ask for."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import fields, replace
 
 import pytest
 
 from core.access.limits import NO_LIMITS, CallCounts, CallLimits, TooManyCalls
-from core.identity.principal import Principal
-
-ALICE = Principal("azure", "managed_identity", "alice", tenant="contoso", issuer="https://one.example")
-NO_PART = {"name", "roles", "proved_by"}
+from tests.support.principals import ALICE
 
 
 class Clock:
@@ -34,8 +30,8 @@ def counts(clock: Clock) -> CallCounts:
     return CallCounts(clock=clock)
 
 
-def call(counts: CallCounts, limits: CallLimits, *, seconds: float = 0.0, caller: Principal = ALICE) -> None:
-    with counts.counted(caller.identity, limits) as database_time:
+def call(counts: CallCounts, limits: CallLimits, *, seconds: float = 0.0) -> None:
+    with counts.counted(ALICE.identity, limits) as database_time:
         database_time._ended += seconds
 
 
@@ -140,15 +136,3 @@ def test_nothing_grows_with_the_number_of_calls(counts: CallCounts, clock: Clock
     assert len(past.calls._kept) <= 61
     assert len(past.seconds._kept) <= 61
     assert not counts._running
-
-
-@pytest.mark.parametrize("field", [field.name for field in fields(Principal)])
-def test_no_caller_uses_up_what_another_may_have(counts: CallCounts, field: str) -> None:
-    limits = CallLimits(concurrent=1, calls_per_minute=5, seconds_per_minute=5)
-    other = replace(ALICE, **{field: frozenset({"x"}) if field == "roles" else "api_key"})
-    with counts.counted(ALICE.identity, limits):
-        if field in NO_PART:
-            with pytest.raises(TooManyCalls):
-                call(counts, limits, caller=other)
-        else:
-            call(counts, limits, caller=other)

@@ -147,6 +147,7 @@ async def test_a_key_proves_the_principal_that_it_names() -> None:
         tenant="contoso",
         roles=frozenset({"Graph.Read", "b"}),
         proved_by=f"api key {made.id}",
+        issuer="key ring",
     )
 
 
