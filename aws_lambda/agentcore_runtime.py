@@ -59,6 +59,7 @@ def _as(name: str) -> Authenticate:
         id=name,
         name="AgentCore Runtime",
         proved_by="agentcore runtime, iam",
+        issuer="aws agentcore runtime",
     )
 
     async def authenticate(request: Request) -> Principal | Response:

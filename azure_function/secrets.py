@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from azure_function.workload import CLIENT_OPTIONS, OwnIdentity, retried
+from core.addresses import is_loopback
 from core.credentials.secret_store import (
     Secret,
     SecretDenied,
@@ -25,7 +26,6 @@ from core.credentials.secret_store import (
     SecretUnreachable,
 )
 from core.errors import TokenRefused, TokenUnavailable
-from core.fetch import is_loopback
 
 __all__ = ["KeyVault"]
 

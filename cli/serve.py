@@ -20,12 +20,12 @@ from cli.output import say
 from cli.settings import CommandLineSettings
 from cli.workload import tokens_in_file
 from core.access.grant import Grant
+from core.addresses import is_loopback
 from core.application import Application
 from core.asgi import AsgiApp
 from core.audit import AuditRecord
 from core.deadline import Deadline
 from core.errors import LocalError
-from core.fetch import is_loopback
 from core.finding import first_failure
 from core.http import MCP_PATH
 from core.identity.principal import LOCAL_PRINCIPAL

@@ -6,6 +6,7 @@ callers does not pay for it at a cold start.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.access.grant import GrantFor, read_only
@@ -43,13 +44,15 @@ def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> Be
 
     if settings.issuers is None:
         return BearerDoor(None, None, api_keys=api_keys)
+    from core.fetch import fetch
     from core.identity.issuers import read_issuers
     from core.identity.resource_metadata import ResourceMetadata
     from core.identity.tokens import TokenVerifier
 
     issuers = read_issuers(settings.issuers, source=settings.variable("issuers"))
     metadata = ResourceMetadata(issuers, resource=settings.public_url)
-    return BearerDoor(TokenVerifier(issuers), metadata, api_keys=api_keys)
+    verifier = TokenVerifier(issuers, fetch=partial(fetch, hosts=settings.identity_hosts))
+    return BearerDoor(verifier, metadata, api_keys=api_keys)
 
 
 def stored_api_keys(settings: Settings, secrets: SecretStore, *, platform: str) -> ApiKeyVerifier | None:

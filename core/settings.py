@@ -58,6 +58,7 @@ def _split_names(value: object) -> object:
 
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*(\.\*)?$")]
+_Host = Annotated[str, StringConstraints(to_lower=True, pattern=r"^(\*\.)?[A-Za-z0-9_:-]+(\.[A-Za-z0-9_-]+)*$")]
 Names = Annotated[frozenset[_Name], BeforeValidator(_split_names)]
 """Names of procedures or functions; as text, comma-separated. A bare ``*`` is refused: it would allow everything."""
 
@@ -112,6 +113,12 @@ class Settings(BaseModel):
     )
     issuers: str | None = Field(
         None, description="Whose tokens are accepted: the path of a file that lists issuers, or its text."
+    )
+    identity_hosts: Annotated[frozenset[_Host], BeforeValidator(_split_names)] | None = Field(
+        None,
+        description="Hosts that may be asked for issuers' keys and for tokens for the database: names, "
+        "comma-separated; one may begin with `*.`. Unset, any host over https. Link-local addresses and metadata "
+        "services are never asked.",
     )
     public_url: str | None = Field(
         None,

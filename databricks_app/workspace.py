@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
+from core.addresses import is_loopback
 from core.errors import SettingsError
-from core.fetch import FetchFailed, fetch, is_loopback
+from core.fetch import FetchFailed, fetch
 
 __all__ = ["Workspace"]
 

@@ -35,8 +35,8 @@ from pydantic import (
     model_validator,
 )
 
+from core.addresses import is_loopback
 from core.errors import CredentialError
-from core.fetch import is_loopback
 from core.settings import checked_uri
 
 __all__ = [

@@ -16,6 +16,7 @@ from typing import Protocol
 from neo4j import Auth, basic_auth, bearer_auth, custom_auth
 from pydantic import SecretStr
 
+from core.addresses import Hosts
 from core.credentials.credential import (
     ApiKeyLogin,
     ClientCredentials,
@@ -77,17 +78,20 @@ class DatabaseAuth(Protocol):
         """
 
 
-def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None) -> DatabaseAuth:
-    """The way to log in that ``method`` describes; ``workload`` is the platform's token issuer, if it has one."""
+def database_auth(method: LoginMethod, workload: WorkloadTokens | None = None, hosts: Hosts = None) -> DatabaseAuth:
+    """The way to log in that ``method`` describes; ``workload`` is the platform's token issuer, if it has one.
+
+    ``hosts`` are those that may be asked for a token.
+    """
     if isinstance(method, PasswordLogin):
         return _Constant(basic_auth(method.username, method.password.get_secret_value()))
     if isinstance(method, ApiKeyLogin):
         key = method.api_key.get_secret_value()
         return _Constant(custom_auth(method.principal, key, method.realm, method.scheme))
     if isinstance(method, ClientCredentials):
-        return _Token(lambda: by_client_credentials(method), "the token for the database")
+        return _Token(lambda: by_client_credentials(method, hosts), "the token for the database")
     if isinstance(method, OnBehalfOf):
-        return _Exchange(method)
+        return _Exchange(method, hosts)
     scope = method.scope
 
     async def own_token() -> AccessToken:
@@ -142,8 +146,9 @@ class _Exchange:
 
     constant: Auth | None = None
 
-    def __init__(self, method: OnBehalfOf) -> None:
+    def __init__(self, method: OnBehalfOf, hosts: Hosts) -> None:
         self._method = method
+        self._hosts = hosts
         self._users: BoundedMap[str, _Token] = BoundedMap(_EXCHANGES_KEPT)
 
     async def login(self, subject_token: SecretStr | None) -> Login:
@@ -163,6 +168,6 @@ class _Exchange:
         user = self._users.get(key)
         if user is None:
             user = self._users[key] = _Token(
-                lambda: by_exchange(self._method, subject_token), "the token on behalf of a user"
+                lambda: by_exchange(self._method, subject_token, self._hosts), "the token on behalf of a user"
             )
         return user

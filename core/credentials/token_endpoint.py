@@ -16,6 +16,7 @@ from urllib.parse import quote_plus
 
 from pydantic import SecretStr
 
+from core.addresses import Hosts
 from core.credentials.credential import ClientCredentials, OnBehalfOf
 from core.errors import TokenRefused, TokenUnavailable
 from core.fetch import FetchFailed, HttpAnswer, post_form
@@ -48,18 +49,20 @@ class AccessToken:
         return Lifetime(left - margin, left - margin / 4)
 
 
-async def by_client_credentials(client: ClientCredentials) -> AccessToken:
-    """A token for ``client`` itself.
+async def by_client_credentials(client: ClientCredentials, hosts: Hosts = None) -> AccessToken:
+    """A token for ``client`` itself; ``hosts`` are those that may be asked for it.
 
     Raises:
         TokenRefused: The endpoint refuses the client, or what it asks for.
         TokenUnavailable: The endpoint cannot be reached, or does not answer with a token.
     """
-    return await _ask(client, {"grant_type": "client_credentials", **_addressed(client)})
+    return await _ask(client, {"grant_type": "client_credentials", **_addressed(client)}, hosts)
 
 
-async def by_exchange(middle: OnBehalfOf, subject_token: SecretStr) -> AccessToken:
+async def by_exchange(middle: OnBehalfOf, subject_token: SecretStr, hosts: Hosts = None) -> AccessToken:
     """A token for the user whose ``subject_token`` came with the call, addressed as ``middle`` says.
+
+    ``hosts`` are those that may be asked for it.
 
     Raises: as `by_client_credentials`.
     """
@@ -73,7 +76,7 @@ async def by_exchange(middle: OnBehalfOf, subject_token: SecretStr) -> AccessTok
             "subject_token_type": _ACCESS_TOKEN,
             "requested_token_type": _ACCESS_TOKEN,
         }
-    return await _ask(middle, {**grant, **_addressed(middle)})
+    return await _ask(middle, {**grant, **_addressed(middle)}, hosts)
 
 
 def _addressed(client: ClientCredentials | OnBehalfOf) -> dict[str, str]:
@@ -81,7 +84,7 @@ def _addressed(client: ClientCredentials | OnBehalfOf) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-async def _ask(client: ClientCredentials | OnBehalfOf, form: dict[str, str]) -> AccessToken:
+async def _ask(client: ClientCredentials | OnBehalfOf, form: dict[str, str], hosts: Hosts) -> AccessToken:
     secret = client.client_secret.get_secret_value()
     headers = {}
     if client.client_authentication == "client_secret_basic":
@@ -91,7 +94,7 @@ async def _ask(client: ClientCredentials | OnBehalfOf, form: dict[str, str]) -> 
         form |= {"client_id": client.client_id, "client_secret": secret}
     asked_at = time.time()
     try:
-        answer = await post_form(client.token_endpoint, form, headers)
+        answer = await post_form(client.token_endpoint, form, headers, hosts=hosts)
     except FetchFailed as error:
         raise TokenUnavailable(f"The token endpoint does not answer: {error}.") from None
     if 400 <= answer.status < 500 and answer.status not in (408, 429):

@@ -273,7 +273,7 @@ class Pool:
 
     def _connect(self, known: CredentialVersion) -> _Connected:
         settings = self._settings
-        auth = database_auth(known.credential.login, self._workload)
+        auth = database_auth(known.credential.login, self._workload, settings.identity_hosts)
         driver = AsyncGraphDatabase.driver(
             known.credential.uri,
             auth=auth.constant,

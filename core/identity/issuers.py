@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from core.addresses import is_loopback
 from core.errors import IssuerError
-from core.fetch import is_loopback
 from core.identity.guid import folded
 from core.toml_source import TomlTables, as_list, text_of
 

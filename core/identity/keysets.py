@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from core.addresses import is_loopback
 from core.errors import IssuerUnavailable
-from core.fetch import Fetch, FetchFailed, is_loopback
+from core.fetch import Fetch, FetchFailed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey

@@ -35,7 +35,8 @@ class Principal:
     use; ``name`` is for people only. ``tenant`` is the tenant or account. ``roles`` holds roles and scopes alike.
     ``blueprint`` is the application id of what an agent identity was made from; it stays when the agent gets another
     identity. In a user's call, it is that of the agent. ``proved_by`` says how the identity was proved, and ``issuer``
-    who vouches for it, by its name in the list of issuers or in a few words: the same id from another issuer is another principal.
+    who vouches for it, by its name in the list of issuers or in a few words: the same id from another issuer is another
+    principal.
     """
 
     platform: str

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from core.fetch import is_loopback
+from core.addresses import is_loopback
 from core.http import MCP_PATH, Request
 from core.identity.issuers import TrustedIssuer
 
