@@ -2,8 +2,9 @@
 
 The database looks seldom, or never, whether it was told to stop while it evaluates a list comprehension, a predicate
 over a list or a regular expression, and counts little of the memory that they take: docs/guard.md has what was
-measured. So what their text and parameters show to be endless is refused: a comprehension over a giant range, and a
-pattern whose repetitions are nested. A list whose length only the graph knows is not seen.
+measured. So what their text and parameters show to be endless is refused: a comprehension over a giant range, a
+reduce() that doubles a text or list with every item, and a pattern whose repetitions are nested. A list whose length
+only the graph knows is not seen.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MOST_ITEMS = 2_000_000
 """Items that comprehensions may go through, nested ones multiplied: some seconds of one processor, some 100 MB."""
 
 _OVER_A_LIST = frozenset({"any", "all", "none", "single", "foreach"})
+
+_ENDS_A_SUM = ("case", "when", "then", "else", "end", "and", "or", "xor", "not", "in", "is")
 
 _NUMBER = re.compile(r"[0-9][0-9_]*|0x[0-9A-Fa-f_]+|0o[0-7_]+")
 
@@ -49,9 +52,12 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """What of a statement may not end: its loops, and its patterns, literal ones and names of parameters."""
+    """What of a statement may not end: its loops, whether one doubles what it has, and its patterns, literal ones and
+    names of parameters.
+    """
 
     loops: tuple[Loop, ...] = ()
+    doubles: bool = False
     patterns: tuple[str, ...] = ()
     pattern_parameters: tuple[str, ...] = ()
 
@@ -63,6 +69,11 @@ class Endless:
                 f"A list comprehension, predicate or reduce() of the statement would go through {worst} items, and the "
                 f"database cannot be stopped while it does; at most {MOST_ITEMS} are accepted, so it was not run. "
                 "UNWIND the range instead, or take a smaller one."
+            )
+        if self.doubles:
+            return (
+                "A reduce() of the statement adds the text or list that it has to itself, so it doubles with every "
+                "item and soon fills the memory of the database; it was not run. Add each item once."
             )
         given = (parameters.get(name) for name in self.pattern_parameters)
         patterns = (*self.patterns, *(value for value in given if isinstance(value, str)))
@@ -89,7 +100,38 @@ def endless(tokens: Sequence[Token]) -> Endless:
                 patterns.append(after.text.replace("\\\\", "\\"))
             elif after.is_symbol("$") and index + 3 < len(tokens):
                 names.append(tokens[index + 3].text)
-    return Endless(tuple(_loops(tokens)), tuple(patterns), tuple(names))
+    return Endless(tuple(_loops(tokens)), _doubles(tokens), tuple(patterns), tuple(names))
+
+
+def _doubles(tokens: Sequence[Token]) -> bool:
+    """Whether a reduce() adds what it has to itself. One that begins with a number cannot fill the memory."""
+    return any(
+        token.is_word("reduce")
+        and tokens[index + 1].is_symbol("(")
+        and tokens[index + 3].is_symbol("=")
+        and tokens[index + 4].kind != "number"
+        and _adds_to_itself(tokens, index + 2)
+        for index, token in enumerate(tokens[:-5])
+    )
+
+
+def _adds_to_itself(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the variable at ``at``, a reduce()'s, stands twice in one sum, such as ``s + ',' + s``."""
+    variable, depth, times, plus = tokens[at].text, 1, 0, False
+    for token in tokens[at + 1 :]:
+        if token.kind == "symbol":
+            depth += _BRACKETS.get(token.text, 0)
+            if depth == 0:
+                break
+        if token.is_symbol("+"):
+            plus = True
+        elif token.kind in ("name", "quoted") and token.text == variable:
+            times += 1
+        elif token.is_symbol(",", "|", "=", "<", ">") or token.is_word(*_ENDS_A_SUM):
+            times, plus = 0, False
+        if plus and times > 1:
+            return True
+    return False
 
 
 def _loops(tokens: Sequence[Token]) -> list[Loop]:

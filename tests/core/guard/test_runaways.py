@@ -31,6 +31,35 @@ def test_a_loop_over_a_giant_range_is_refused(statement: str) -> None:
     assert "UNWIND the range instead" in (refusal(statement) or "")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "RETURN size(reduce(s = 'a', x IN range(1, 40) | s + s))",
+        "RETURN reduce(s = '', x IN $names | s + ',' + x + s)",
+        "RETURN reduce(l = [1], x IN [1, 2] | l + (l))",
+        "RETURN reduce(`s` = $t, x IN range(1, 40) | CASE WHEN x > 1 THEN `s` + toUpper(`s`) ELSE `s` END)",
+        "MATCH (n) WITH n.name AS t RETURN REDUCE ( s = t , x IN range(1, 40) | (s) + (s) )",
+    ],
+)
+def test_a_reduce_that_doubles_what_it_has_is_refused(statement: str) -> None:
+    assert "doubles with every item" in (refusal(statement) or "")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "RETURN reduce(s = '', x IN $names | s + ', ' + x)",
+        "RETURN reduce(s = '', x IN $names | s + CASE WHEN s = '' THEN x ELSE ', ' + x END)",
+        "RETURN reduce(l = [], x IN $names | CASE WHEN x IN l THEN l ELSE l + x END)",
+        "RETURN reduce(total = 0.0, x IN $numbers | total + total * x)",
+        "RETURN reduce(m = $first, x IN $numbers | CASE WHEN x > m THEN x ELSE m END)",
+        "MATCH (s) RETURN s.a + s.b, reduce(t = '', x IN s.l | t + x) + s.c",
+    ],
+)
+def test_a_reduce_that_adds_each_item_once_is_not(statement: str) -> None:
+    assert refusal(statement) is None
+
+
 def test_the_same_range_by_parameters_is_refused_with_these_parameters_only() -> None:
     statement = "RETURN size([x IN range($first, $last, $step) | x])"
     assert refusal(statement, first=1, last=10**9, step=1) is not None
