@@ -1,8 +1,9 @@
 # What a developer types is what CI runs: .ci/run calls `make test`, then `make checks`.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
-	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench bench-smoke \
-	lock clean databricks-agent agentcore-runtime bench-rotation wheel server-json clients
+	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench \
+	bench-smoke lock clean databricks-agent agentcore-runtime bench-rotation wheel server-json clients attack \
+	attack-smoke
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -53,7 +54,7 @@ exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs
 
 check: test checks  ## everything that CI runs
 
-checks: lint types exhaustive wheel conformance sam rie azure-package azure-worker databricks-bundle bench-smoke  ## what CI runs in addition to the tests, with the demo
+checks: lint types exhaustive wheel conformance sam rie azure-package azure-worker databricks-bundle bench-smoke attack-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
 lint: $(VENV)/.dev
@@ -154,6 +155,12 @@ bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other 
 
 bench-rotation: $(VENV)/.dev  ## what callers notice of ten rotations, through each platform
 	$(BIN)/python -m bench.rotation
+
+attack: $(VENV)/.dev  ## what hostile requests cost `serve` and each emulator, and the callers beside them
+	$(BIN)/python -m bench.attack
+
+attack-smoke: $(VENV)/.dev  ## the same with `serve` alone, and without the long ones
+	$(BIN)/python -m bench.attack --small serve
 
 bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
 	$(BIN)/python -m bench.read_latency --calls 5

@@ -1,0 +1,347 @@
+"""What a hostile caller costs: ``python -m bench.attack [--small] [serve aws azure databricks]``.
+
+Sends requests that want too much to `serve` and to each emulator, while another caller asks for ``RETURN 1``, and for
+a ping that needs no database, again and again. Prints for each: the request, the bytes that came back, the seconds that
+it took, the longest wait of the other caller for each, the most memory that one process of the server had, and the
+outcome. Then it looks for statements that run on in the database.
+
+Ends with status 1 if an answer or a process was too large, if the other caller was told something else than 1, or if a
+statement runs on that the server does not know of. A long wait is only printed: it depends on the machine.
+``--small`` leaves out the long ones. The database is one of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import neo4j
+import psutil
+
+from local.console import Console
+from local.emulators.callers import HeaderAuth
+from local.emulators.platforms import PLATFORMS, module_of
+from local.neo4j import EmbeddedNeo4j
+
+MOST_BYTES = 700_000
+"""Of one answer: rows of 262,144 bytes and some slack, once as structured content and once as text in JSON."""
+
+MOST_MEGABYTES = 200
+MOST_WAIT = 0.25
+MOST_WAIT_STARVED = 0.5
+
+_PAUSE = 0.05
+_HEADERS = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25"}
+_CROSS_PRODUCT = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN count(a + b) AS n"
+
+
+@dataclass(frozen=True)
+class Attack:
+    """``body`` is sent ``times`` at once; ``long`` ones are left out in small."""
+
+    what: str
+    body: bytes
+    times: int = 1
+    long: bool = False
+    most_wait: float = MOST_WAIT
+
+
+def call(tool: str, arguments: dict[str, Any]) -> bytes:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    return json.dumps(message).encode()
+
+
+def read(query: str, seconds: float = 20, **params: Any) -> bytes:
+    return call("read-cypher", {"query": query, "params": params, "timeout_seconds": seconds})
+
+
+_ONE = read("RETURN 1 AS one")
+_PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
+ATTACKS = (
+    Attack("one wide row", read("RETURN range(1, 20000001) AS r")),
+    Attack("one wide row, four at once", read("RETURN range(1, 20000001) AS r"), times=4),
+    Attack("one row of texts", read("UNWIND range(1, 1000000) AS i RETURN collect('row ' + toString(i)) AS r")),
+    Attack("a text that doubles", read("RETURN size(reduce(s = 'x', i IN range(1, 40) | s + s)) AS r")),
+    Attack("ten million rows", read("UNWIND range(1, 10000000) AS i RETURN i, 'row ' + toString(i) AS t")),
+    Attack("names in an error", read("MATCH (a) WITH collect(labels(a)) AS l RETURN toInteger(l)")),
+    Attack(
+        "an error of 8 MB",
+        read("UNWIND range(1, 400000) AS i WITH collect('xxxxxxxxxxxxxxxx') AS l RETURN toInteger(l)"),
+    ),
+    Attack("a million characters of arguments", call("read-cypher", {"query": "RETURN 1", "x": "y" * 900_000})),
+    Attack("200,000 wrong arguments", call("read-cypher", {"query": "RETURN 1"} | {f"k{n}": n for n in range(60_000)})),
+    Attack("nested 100,000 deep", b"[" * 100_000),
+    Attack("a key twice", b'{"jsonrpc":"2.0","jsonrpc":"2.0","id":1,"method":"ping"}'),
+    Attack("UTF-16", '{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16")),
+    Attack("half of a surrogate pair", b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}'),
+    Attack("a giant loop", read("RETURN any(x IN range(1, 100000000000) WHERE x < 0)", 3)),
+    Attack("a giant list in memory", read("RETURN size([x IN range(1, 100000000) | toString(x) + 'aaaaaaaaaaaaaaa'])")),
+    Attack("nested repetitions", read("RETURN $text =~ '(a+)+b'", 3, text="a" * 40)),
+    Attack("another database", call("explain-cypher", {"query": "USE nosuchdb RETURN 1"})),
+    Attack("sixteen cross products", read(_CROSS_PRODUCT, 12), times=16, long=True, most_wait=MOST_WAIT_STARVED),
+    Attack("sixteen cross products, short", read(_CROSS_PRODUCT, 3), times=16, most_wait=MOST_WAIT_STARVED),
+    Attack(
+        "a loop over the graph that cannot be stopped",
+        read("MATCH (n) WITH collect(n.x) AS l RETURN any(x IN l WHERE any(y IN l WHERE any(z IN l WHERE z < 0)))", 3),
+        long=True,
+    ),
+)
+
+
+@dataclass
+class Served:
+    """A server that is attacked: where the attacker calls, where the other, and its process."""
+
+    name: str
+    attacker: tuple[str, httpx2.Auth]
+    other: tuple[str, httpx2.Auth]
+    process: psutil.Process
+    log: Path
+    one_caller: bool = False
+    known: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def megabytes(self) -> float:
+        """The resident memory of its largest Python process."""
+        with contextlib.suppress(psutil.Error):
+            for process in (self.process, *self.process.children(recursive=True)):
+                if process.pid not in self.known and "python" in process.name():
+                    self.known[process.pid] = process
+        sizes = [0]
+        for process in list(self.known.values()):
+            with contextlib.suppress(psutil.Error):
+                sizes.append(process.memory_info().rss)
+        return max(sizes) / 1e6
+
+
+@dataclass
+class Peak:
+    """The most memory that was seen while it was watched."""
+
+    megabytes: float = 0.0
+
+
+@contextmanager
+def watched(served: Served) -> Iterator[Peak]:
+    peak, over = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_PAUSE):
+            peak.megabytes = max(peak.megabytes, served.megabytes())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watching.join()
+
+
+@dataclass
+class Waits:
+    """How long another caller waited for ``RETURN 1``, and for a ping."""
+
+    worst: float = 0.0
+    ping: float = 0.0
+    failed: str = ""
+
+
+@asynccontextmanager
+async def another_caller(served: Served) -> AsyncIterator[Waits]:
+    waits = Waits()
+    url, auth = served.other
+
+    async def ask(client: httpx2.AsyncClient, body: bytes) -> float:
+        begun = time.perf_counter()
+        answer = await client.post(url, content=body, headers=_HEADERS)
+        if answer.status_code != 200 or answer.json()["result"].get("isError"):
+            waits.failed = answer.text[:200]
+        return time.perf_counter() - begun
+
+    async def read_on(client: httpx2.AsyncClient) -> None:
+        while True:
+            waits.worst = max(waits.worst, await ask(client, _ONE))
+            await asyncio.sleep(_PAUSE)
+
+    async def ping_on(client: httpx2.AsyncClient) -> None:
+        while True:
+            waits.ping = max(waits.ping, await ask(client, _PING))
+            await asyncio.sleep(_PAUSE)
+
+    async def both() -> None:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60, auth=auth) as client:
+            await ask(client, _ONE)
+            begun.set()
+            await asyncio.gather(read_on(client), ping_on(client))
+
+    begun = asyncio.Event()
+    asking = asyncio.ensure_future(both())
+    await begun.wait()
+    try:
+        yield waits
+    finally:
+        await asyncio.sleep(2 * _PAUSE)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+def outcome_of(answer: httpx2.Response) -> str:
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, IndexError):
+        message = answer.json()
+        if "error" in message:
+            return f"{answer.status_code}: {message['error']['message']}"
+        result = message["result"]
+        if result.get("isError"):
+            return f"error: {result['content'][0]['text']}"
+        content = result["structuredContent"]
+        return f"{content.get('row_count')} rows{', cut' if content.get('truncated') else ''}"
+    return f"{answer.status_code}: {answer.text}"
+
+
+async def run(served: Served, attack: Attack) -> list[str]:
+    """Attack, print what happened, and return the goals that are missed."""
+    url, auth = served.attacker
+    with watched(served) as peak:
+        async with (
+            another_caller(served) as waits,
+            httpx2.AsyncClient(trust_env=False, timeout=120, auth=auth) as client,
+        ):
+            begun = time.perf_counter()
+            requests = [client.post(url, content=attack.body, headers=_HEADERS) for _ in range(attack.times)]
+            answers = await asyncio.gather(*requests)
+            seconds = time.perf_counter() - begun
+    largest = max(len(answer.content) for answer in answers)
+    said = " ".join(outcome_of(answers[0]).split())[:64]
+    print(
+        f"{served.name:<11}{attack.what:<45}{largest:>7} B {seconds:>6.2f} s  other {waits.worst * 1000:>6.0f} ms, "
+        f"ping {waits.ping * 1000:>5.0f} ms {peak.megabytes:>5.0f} MB  {said}",
+        flush=True,
+    )
+    missed = []
+    if largest > MOST_BYTES:
+        missed.append(f"an answer has {largest} bytes")
+    if peak.megabytes > MOST_MEGABYTES:
+        missed.append(f"a process had {peak.megabytes:.0f} MB")
+    if waits.worst > attack.most_wait and not served.one_caller:
+        print(f"{'':<11}late: the other caller should wait {attack.most_wait * 1000:.0f} ms at most")
+    if waits.failed:
+        missed.append(f"the other caller was told: {waits.failed}")
+    return [f"{served.name}, {attack.what}: {one}" for one in missed]
+
+
+def unreported(database: EmbeddedNeo4j, served: Served) -> list[str]:
+    """The statements that still run in the database, though their callers were answered, and no line tells of."""
+    time.sleep(1)
+    with (
+        neo4j.GraphDatabase.driver(
+            database.uri, auth=(database.username, database.password.get_secret_value())
+        ) as driver,
+        driver.session() as session,
+    ):
+        rows = session.run(
+            "SHOW TRANSACTIONS YIELD metaData, currentQuery WHERE metaData.request_id IS NOT NULL "
+            "RETURN metaData.request_id AS request, currentQuery AS query"
+        ).data()
+    told = served.log.read_text(errors="replace")
+    survivors = [row for row in rows if "RETURN 1 AS one" not in row["query"]]
+    print(f"{served.name:<11}{len(survivors)} statements run on in the database")
+    return [
+        f"{served.name}: a statement runs on unreported: {row['query'][:60]}"
+        for row in survivors
+        if not any("statement_survived" in line and row["request"] in line for line in told.splitlines())
+    ]
+
+
+@contextmanager
+def started(database: EmbeddedNeo4j, directory: Path, *arguments: str, **environ: str) -> Iterator[tuple[Any, Path]]:
+    """A command that prints a JSON line; gives that line with ``pid`` in it, and the file with its log."""
+    log = directory / f"{arguments[0]}-{arguments[-1]}.log"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
+    told = {
+        "NEO4J_URI": database.uri,
+        "NEO4J_USERNAME": database.username,
+        "NEO4J_PASSWORD": database.password.get_secret_value(),
+        "NEO4J_DATABASE": "neo4j",
+        **environ,
+    }
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=kept | told) as process,
+    ):
+        try:
+            line = next(iter(process.stdout or ()), None)
+            if line is None:
+                raise RuntimeError(f"{' '.join(arguments)} did not start: {log.read_text()[-500:]}")
+            yield {**json.loads(line), "pid": process.pid}, log
+        finally:
+            process.terminate()
+
+
+def new_key(ring: Path, name: str) -> HeaderAuth:
+    made = subprocess.run(
+        [sys.executable, "-m", "cli.main", "keys", "create", "--json", "--name", name, "--file", str(ring)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return HeaderAuth("x-api-key", json.loads(made.stdout)["key"])
+
+
+@contextmanager
+def server(name: str, database: EmbeddedNeo4j, directory: Path) -> Iterator[Served]:
+    """`serve` or an emulator, with two callers if it has two."""
+    if name == "serve":
+        ring = directory / "keys.toml"
+        attacker, other = new_key(ring, "attacker"), new_key(ring, "other")
+        with started(database, directory, "serve", "--port", "0", NEO4J_M2M_KEYS_FILE=str(ring)) as (line, log):
+            url = line["url"]
+            yield Served(name, (url, attacker), (url, other), psutil.Process(line["pid"]), log)
+        return
+    with started(database, directory, "emulate", name) as (line, log):
+        ways = [caller for caller in module_of(name).callers(line) if caller.admitted and caller.auth is not None]
+        first, last = ((caller.url, caller.auth) for caller in (ways[0], ways[-1]))
+        assert first[1] is not None
+        assert last[1] is not None
+        # Databricks' callers are one principal with two proofs.
+        yield Served(name, first, last, psutil.Process(line["pid"]), log, one_caller=name == "databricks")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("names", nargs="*", default=["serve", *PLATFORMS])
+    arguments = parser.parse_args()
+    missed: list[str] = []
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        EmbeddedNeo4j(Path(temporary) / "data", console=Console()) as database,
+    ):
+        for name in arguments.names:
+            with server(name, database, Path(temporary)) as served:
+                for attack in ATTACKS:
+                    if not (arguments.small and attack.long):
+                        missed += asyncio.run(run(served, attack))
+                missed += unreported(database, served)
+    for one in missed:
+        print(f"missed: {one}")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
