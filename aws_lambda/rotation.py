@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from typing import Any, Literal
 
 from aws_lambda_powertools import Logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aws_lambda.rotation_settings import AwsRotationSettings
 from aws_lambda.secrets import SecretsManager
 from aws_lambda.staged_secret import StagedSecret
 from core.credentials.administrator import administrator_in
 from core.credentials.rotation import Rotation
 from core.credentials.rotation_errors import RotationError, RotationRefused
+from core.credentials.rotation_settings import RotationSettings
 from core.errors import Neo4jM2mError
 
 __all__ = ["handler"]
 
-settings = AwsRotationSettings.from_environ(os.environ)
+settings = RotationSettings.from_environ(os.environ)
 logger = Logger(service="neo4j-m2m-rotation", level=settings.log_level, log_uncaught_exceptions=False)
 
 
@@ -40,17 +39,6 @@ class _Event(BaseModel):
     token: str = Field(alias="ClientRequestToken", min_length=32, max_length=64)
 
 
-def _traced(function: Callable[..., None]) -> Callable[..., None]:
-    if not settings.tracing:
-        return function
-    from aws_lambda_powertools import Tracer
-
-    tracer = Tracer(service="neo4j-m2m-rotation")
-    whole: Callable[..., None] = tracer.capture_lambda_handler(function, capture_response=False, capture_error=False)
-    return whole
-
-
-@_traced
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: Any, context: Any) -> None:
     """Do one step of a rotation. It answers nothing: that it raises nothing is the answer.

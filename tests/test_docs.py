@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from aws_lambda.rotation_settings import AwsRotationSettings
 from aws_lambda.settings import AwsSettings
 from azure_function.rotation_settings import AzureRotationSettings
 from azure_function.settings import AzureSettings
@@ -19,6 +18,7 @@ from cli.connect.clients import CLIENTS
 from cli.doctor.outside import OUTSIDE_LINKS
 from cli.main import build_parser
 from cli.settings import CommandLineSettings
+from core.credentials.rotation_settings import RotationSettings
 from core.examination import INSIDE_LINKS
 from core.settings import Settings
 from core.tools import ALL_TOOLS
@@ -36,7 +36,7 @@ KNOWN: dict[str, FieldInfo] = {
         AwsSettings,
         AzureSettings,
         DatabricksSettings,
-        AwsRotationSettings,
+        RotationSettings,
         AzureRotationSettings,
     )
     for name, field in shim.model_fields.items()

@@ -15,7 +15,7 @@ import httpx2
 from cli.doctor.proofs import Asked, NoProof, Proof, prove
 from cli.doctor.refusals import cause_of, said_by
 from cli.settings import CommandLineSettings
-from core.fetch import is_loopback
+from core.addresses import is_loopback
 from core.finding import Finding, with_rest
 from core.http import HEALTH_PATH, MCP_PATH
 from core.identity.resource_metadata import WELL_KNOWN

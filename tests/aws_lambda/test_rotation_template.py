@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aws_lambda.rotation_settings import AwsRotationSettings
+from core.credentials.rotation_settings import RotationSettings
 from tests.aws_lambda.test_template import EVERYTHING, IAM, KEYS, SECRET, TEMPLATE, WITHOUT_RESOURCES, Decided, listed
 
 ADMIN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:neo4j/administrator-AbCdEf"
@@ -68,7 +68,7 @@ def test_what_the_function_finds_in_its_environment_is_what_it_takes(given: dict
     function = Decided(**given).resources["RotationFunction"]["Properties"]
     assert function["Handler"] == "aws_lambda.rotation.handler"
     assert function["Timeout"] > 100
-    settings = AwsRotationSettings.from_environ(
+    settings = RotationSettings.from_environ(
         {name: str(value) for name, value in function["Environment"]["Variables"].items()}
     )
     assert settings.admin_secret == given.get("AdminSecretArn")
