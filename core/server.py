@@ -85,7 +85,7 @@ async def run_tool(tool: ToolDeclaration, call: Call, params: CallToolRequestPar
     Raises:
         MCPError: The handler raised one: an error of the protocol itself, not of the tool.
     """
-    arguments = dict(params.arguments or {})
+    arguments = tool.understood(params.arguments or {})
     call.audit.tool(tool.name, arguments, cypher=tool.takes_cypher)
     if not call.grant.allows(tool):
         call.audit.answered("not_granted")

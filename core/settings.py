@@ -175,6 +175,10 @@ class Settings(BaseModel):
     telemetry: bool = Field(
         False, description="Whether calls are traced and measured with OpenTelemetry, as its `OTEL_…` variables say."
     )
+    large_integers: Literal["text", "number"] = Field(
+        "text",
+        description="How answers write integers beyond 2^53 - 1, which JavaScript rounds: `text` or `number`.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lines below this level are not logged."
     )

@@ -45,6 +45,9 @@ _EXPLAIN = "EXPLAIN\n"
 _MAY_LEAD_ELSEWHERE = re.compile(r"use|show|\\|database|user|role|privilege", re.IGNORECASE)
 """What a statement holds, perhaps as an escape, if it is planned in another database than its session's."""
 
+_EVERY_NOTIFICATION = "INFORMATION"
+"""The least severity of the notifications that come with a result: a Cartesian product, too."""
+
 _FIRST_PAUSE = 0.1
 """Seconds to wait before a read is retried after a transient error; doubled for each further try."""
 
@@ -133,7 +136,8 @@ class Database:
     ) -> ReadResult:
         # One row more than requested shows whether there are more, without another round trip.
         fetch_size = limits.rows + 1
-        async with self._lease(deadline, READ_ACCESS, fetch_size=fetch_size) as lease:
+        options = {"fetch_size": fetch_size, "notifications_min_severity": _EVERY_NOTIFICATION}
+        async with self._lease(deadline, READ_ACCESS, **options) as lease:
             started.set()
             result = await lease.run(_labelled(statement, deadline), dict(parameters))
             collector = RowCollector(limits)
@@ -146,7 +150,9 @@ class Database:
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # The requested rows are on their way, and nobody wants them: a new connection costs less.
                 lease.cancel()
-            return ReadResult(columns, collector.rows, collector.cut_by)
+            # The end of a complete result has arrived with its last row, so this asks for nothing.
+            warnings = _warnings(await result.consume()) if collector.cut_by is None else []
+            return ReadResult(columns, collector.rows, collector.cut_by, collector.elided, warnings)
 
     async def write(
         self, statement: str, parameters: Mapping[str, Any], *, limits: Limits, deadline: Deadline
@@ -175,7 +181,8 @@ class Database:
     ) -> WriteResult:
         committing = False
         try:
-            async with deadline.enforced(), self._lease(deadline, WRITE_ACCESS, fetch_size=limits.rows + 1) as lease:
+            options = {"fetch_size": limits.rows + 1, "notifications_min_severity": _EVERY_NOTIFICATION}
+            async with deadline.enforced(), self._lease(deadline, WRITE_ACCESS, **options) as lease:
                 transaction = await lease.begin(timeout=deadline.remaining() + _TIMEOUT_MARGIN, metadata=_metadata())
                 async with transaction:
                     result = await transaction.run(statement, dict(parameters))
@@ -189,7 +196,9 @@ class Database:
                     committing = True
                     await transaction.commit()
                 counters = {name: value for name, value in vars(summary.counters).items() if name[0] != "_" and value}
-                return WriteResult(columns, collector.rows, collector.cut_by, counters)
+                return WriteResult(
+                    columns, collector.rows, collector.cut_by, counters, collector.elided, _warnings(summary)
+                )
         except RecursionError:
             raise too_deep() from None
         except RecordTooLarge:
@@ -224,15 +233,11 @@ class Database:
             query_type=summary.query_type or "unknown",
             plan=summary.plan or {"operatorType": "none"},
             database=self._own_database,
-            warnings=[
-                {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
-                for status in summary.gql_status_objects
-                if status.is_notification
-            ],
+            warnings=_warnings(summary),
         )
 
     async def _explain_once(self, statement: str, parameters: Mapping[str, Any], deadline: Deadline) -> ResultSummary:
-        options = {"fetch_size": 1, "notifications_min_severity": "INFORMATION"}
+        options = {"fetch_size": 1, "notifications_min_severity": _EVERY_NOTIFICATION}
         async with self._lease(deadline, READ_ACCESS, **options) as lease:
             result = await lease.run(_labelled(f"{_EXPLAIN}{statement}", deadline), dict(parameters))
             return await result.consume()
@@ -306,6 +311,14 @@ async def _collect(result: AsyncResult, collector: RowCollector) -> list[str]:
         if reader is not None:
             reader.release()
     return list(result.keys())
+
+
+def _warnings(summary: ResultSummary) -> list[dict[str, str]]:
+    return [
+        {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
+        for status in summary.gql_status_objects
+        if status.is_notification
+    ]
 
 
 def _labelled(statement: str, deadline: Deadline) -> Query:

@@ -7,29 +7,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from core.values.plain_json import to_json
+from core.values.plain_json import Form, to_json
 
 __all__ = ["Limits", "ReadResult", "RowCollector", "WriteResult"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one answer: ``rows``, and ``bytes`` of JSON for all rows together."""
+    """The limits of one answer: ``rows``, and ``bytes`` of JSON for all rows together.
+
+    ``whole_lists`` and ``integers_as_text`` are those of `core.values.plain_json.Form`.
+    """
 
     rows: int
     bytes: int
+    whole_lists: bool = True
+    integers_as_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
     """The answer of a read: ``rows`` are arrays in the order of ``columns``, values in JSON form.
 
-    ``cut_by`` names the limit that ended the answer early; None if the answer is complete.
+    ``cut_by`` names the limit that ended the answer early; None if the answer is complete. ``elided`` counts the long
+    lists of numbers that the limits leave out. ``warnings`` are the database's notifications about the statement, each
+    with ``code``, ``severity`` and ``text``; they come with the end of a complete answer.
     """
 
     columns: list[str]
     rows: list[list[Any]]
     cut_by: Literal["rows", "bytes"] | None
+    elided: int = 0
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class WriteResult:
     rows: list[list[Any]]
     cut_by: Literal["rows", "bytes"] | None
     counters: dict[str, int]
+    elided: int = 0
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -52,17 +63,29 @@ class RowCollector:
     cut_by: Literal["rows", "bytes"] | None = None
 
     _largest: int = 0
+    _form: Form = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._form = Form(self.limits.whole_lists, self.limits.integers_as_text)
+
+    @property
+    def elided(self) -> int:
+        """How many long lists of numbers the rows leave out."""
+        return self._form.elided
 
     def add(self, values: Sequence[Any]) -> bool:
         """Take the values of one record. False once a limit is reached; that record is left out."""
         if len(self.rows) >= self.limits.rows:
             self.cut_by = "rows"
             return False
-        row = [to_json(value) for value in values]
+        form = self._form
+        elided = form.elided
+        row = [to_json(value, 0, form) for value in values]
         size = len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
         self._largest = max(self._largest, size)
         if self.size + size > self.limits.bytes:
             self.cut_by = "bytes"
+            form.elided = elided
             return False
         self.size += size
         self.rows.append(row)

@@ -9,11 +9,12 @@ https://neo4j.com/docs/cypher-manual/current/planning-and-tuning/query-tuning/ f
 
 from __future__ import annotations
 
+import itertools
 import re
 
-from core.guard.lexer import Token
+from core.guard.lexer import Token, place
 
-__all__ = ["execution_mode", "forbidden_command"]
+__all__ = ["execution_mode", "forbidden_command", "several_statements"]
 
 _SHOWN = frozenset(
     """
@@ -58,6 +59,18 @@ _NOT_COMMANDS = (
     "Leave EXPLAIN and PROFILE out, or use the tool explain-cypher to see a plan; CYPHER takes 5 or 25 and options "
     "such as runtime and planner."
 )
+
+
+def several_statements(statement: str, tokens: list[Token]) -> str | None:
+    """What is wrong with a ``statement`` of these ``tokens`` that is more than one; None if it is one."""
+    for token, after in itertools.pairwise(tokens):
+        if token.is_symbol(";") and not after.is_symbol(";"):
+            where = place(statement, after.at)
+            return (
+                f"There are several statements, and one call runs one: the second begins {where or 'after a ;'}. "
+                "Nothing was run. Send each in a call of its own."
+            )
+    return None
 
 
 def execution_mode(tokens: list[Token]) -> str | None:

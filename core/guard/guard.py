@@ -26,9 +26,10 @@ from core.guard.allow_lists import (
     WRITE_OPERATORS,
     WRITE_PROCEDURES,
 )
-from core.guard.commands import execution_mode, forbidden_command
+from core.guard.commands import execution_mode, forbidden_command, several_statements
 from core.guard.lexer import Token, dotted_calls, tokenize
 from core.guard.proof import proves_reading
+from core.guard.replacements import instead_of_call
 from core.guard.runaways import Endless, endless
 from core.remembered import BoundedMap
 
@@ -150,7 +151,10 @@ class Guard:
                 may find out which ones exist.
             StatementError, DeadlineExceeded, DatabaseUnavailable: as `Database.explain`.
         """
-        refusal = self._refusal_of_length(statement) or execution_mode(tokenize(statement))
+        refusal = self._refusal_of_length(statement)
+        if refusal is None:
+            tokens = tokenize(statement)
+            refusal = several_statements(statement, tokens) or execution_mode(tokens)
         if refusal is not None:
             raise NotReadOnly(refusal)
         try:
@@ -206,7 +210,11 @@ class Guard:
             tokens = tokenize(statement)
         except NotReadOnly as error:
             return _Verdict(str(error))
-        refusal = forbidden_command(tokens) or self._refusal_of_calls(tokens, writes=writes)
+        refusal = (
+            several_statements(statement, tokens)
+            or forbidden_command(tokens)
+            or self._refusal_of_calls(tokens, writes=writes)
+        )
         proved = refusal is None and proves_reading(
             tokens, may_call=self.allowed.has_procedure, has_function=self.allowed.has_function
         )
@@ -244,9 +252,16 @@ class Guard:
 
 
 def _refused_call(name: str) -> str:
+    method = name.removeprefix("?.")
+    if method != name:
+        return (
+            f"The statement calls .{method}() on a value, so it was not run: Cypher has no methods. A component of a "
+            f"value has no parentheses, such as date(x).year or n.date.dayOfWeek; a function has the value in them, "
+            f"such as size(x)."
+        )
     return (
         f"The statement calls {name}, which is not on this server's list of procedures and functions that only read "
-        "the graph, so it was not run. Do without it, or ask the operator to allow it."
+        f"the graph, so it was not run. {instead_of_call(name) or 'Do without it, or ask the operator to allow it.'}"
     )
 
 

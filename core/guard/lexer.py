@@ -18,21 +18,24 @@ https://neo4j.com/docs/cypher-manual/current/syntax/parsing/ . What follows from
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from core.errors import NotReadOnly
 
-__all__ = ["Token", "dotted_calls", "tokenize"]
+__all__ = ["Token", "dotted_calls", "place", "tokenize"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """One lexical unit. ``text`` of a name or quoted name is the name itself, unquoted; of a string what stands
-    between its quotes, as it is written."""
+    between its quotes, as it is written. ``at`` and ``end`` are its place in the statement, its escapes decoded."""
 
     kind: Literal["name", "quoted", "string", "number", "symbol"]
     text: str
+    at: int = field(default=-1, compare=False)
+    end: int = field(default=-1, compare=False)
 
     def is_word(self, *words: str) -> bool:
         """Whether this is one of the keywords ``words`` (lower case), written without quotes."""
@@ -51,15 +54,21 @@ _FOUR_DIGITS = re.compile(r"[0-9A-Fa-f]{4}")
 _MAY_BE_DIGITS = re.compile(r"u(?:[0-9A-Fa-f+\-]|[^\x00-\x7f]){4}")
 """What a more lenient reader could take for an escape."""
 
-_SHIFTS_BOUNDARIES = frozenset("'\"`\\/*\n\r{}().:;$") | frozenset(map(chr, range(0x20)))
-"""Characters that must not be written as an escape: they could end a string or a comment, or join two tokens."""
+_SHIFTS_BOUNDARIES = frozenset("'\"`\\/*{}().:;$ \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\ufffe\uffff")
+"""Characters that must not be written as an escape: they could end a string or a comment, or join two tokens.
+
+Others, such as ``\\u0000``, end nothing inside of a string; outside of one they are refused as they are.
+"""
+
+_SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+"""Spaces beyond ASCII that every reader of Neo4j takes for a space, in Cypher 5 and 25 and before the first clause."""
 
 _LINE_ENDS = frozenset("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 """Characters that some readers take for the end of a line, and so of a ``//`` comment, besides the line feed."""
 
 _TOKEN = re.compile(
-    r"""
-      (?P<space>[ \t\n]+|\r\n)
+    rf"""
+      (?P<space>[ \t\n{_SPACES}]+|\r\n)
     | (?P<comment>//[^\n]*|/\*.*?\*/)
     | (?P<open>/\*)
     | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
@@ -68,12 +77,30 @@ _TOKEN = re.compile(
     | (?P<joined>\w++\$)
     | (?P<number>\d\w*(?:\.\d\w*)?)
     | (?P<name>[^\W\d]\w*)
-    | (?P<symbol>\.\.|[!\#$%&()*+,\-./:;<=>?@\[\]^{|}~])
+    | (?P<symbol>\.\.|[!\#$%&()*+,\-./:;<=>?@\[\]^{{|}}~])
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 _UNCERTAIN = {"open": "a comment that is not closed", "joined": "a $ that touches the word before it"}
+
+_NOT_CLOSED = {"'": "a ' that is not closed", '"': 'a " that is not closed', "`": "a ` that is not closed"}
+
+_INSTEAD = {
+    **dict.fromkeys("‘’‚‛′", "Write ' instead."),
+    **dict.fromkeys("“”„‟″«»", "Write \" or ' instead."),
+    **dict.fromkeys("‐‑‒–—―−", "Write - instead."),
+    "\\": "A backslash belongs inside of a string: leave it out, and write a line break as a plain line break.",
+    "…": "Write .. instead, or leave it out.",
+    "→": "Write -> instead.",
+    "←": "Write <- instead.",
+    "≤": "Write <= instead.",
+    "≥": "Write >= instead.",
+    "≠": "Write <> instead.",
+    "×": "Write * instead.",
+    "÷": "Write / instead.",
+}
+"""What to write in place of characters that word processors and models put where Cypher has another."""
 
 _TEXT = {quote: re.compile(rf"(?:[^{quote}\\{{}}]|\\.)*", re.DOTALL) for quote in "'\""}
 """The text of an interpolated string, up to its end or to code in braces."""
@@ -97,8 +124,10 @@ def tokenize(statement: str) -> list[Token]:
             position = _read_interpolated(text, position, inside, tokens)
             continue
         match = _TOKEN.match(text, position)
-        if match is None or match.lastgroup in _UNCERTAIN:
-            _refuse_uncertain(_UNCERTAIN[match.lastgroup or ""] if match else text[position])
+        if match is None:
+            _refuse_character(statement, text, position)
+        if match.lastgroup in _UNCERTAIN:
+            _refuse_uncertain(f"{_UNCERTAIN[match.lastgroup]}{_place(statement, text, position)}")
         position = match.end()
         kind, found = match.lastgroup, match.group()
         if kind == "comment" and found.startswith("//") and not _LINE_ENDS.isdisjoint(found.removesuffix("\r")):
@@ -110,19 +139,30 @@ def tokenize(statement: str) -> list[Token]:
         elif found == "}" and len(inside) > 1:
             inside.pop()
         if kind not in ("space", "comment"):
-            tokens.append(_token(kind, found))
+            tokens.append(_token(kind, found, match.start(), position))
     if any(inside):
-        _refuse_uncertain(next(quote for quote in inside if quote))
+        _refuse_uncertain(_NOT_CLOSED[next(quote for quote in inside if quote)])
     return tokens
 
 
-def _token(kind: str | None, found: str) -> Token:
+def place(statement: str, at: int) -> str:
+    """The place of a token that begins ``at``, such as ``at line 1, column 8``; empty if escapes hide where it is."""
+    return _place(statement, "" if "\\u" in statement else statement, at).lstrip()
+
+
+def _place(statement: str, text: str, at: int) -> str:
+    if text != statement:
+        return ""
+    return f" at line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
+
+
+def _token(kind: str | None, found: str, at: int, end: int) -> Token:
     match kind:
         case "name" | "number" | "symbol":
-            return Token(kind, found)
+            return Token(kind, found, at, end)
         case "quoted":
-            return Token(kind, found[1:-1].replace("``", "`"))
-    return Token("string", found[1:-1])
+            return Token(kind, found[1:-1].replace("``", "`"), at, end)
+    return Token("string", found[1:-1], at, end)
 
 
 def _read_interpolated(text: str, position: int, inside: list[str], tokens: list[Token]) -> int:
@@ -135,9 +175,9 @@ def _read_interpolated(text: str, position: int, inside: list[str], tokens: list
         inside.pop()
     elif found == "{":
         inside.append("")
-        tokens.append(Token("symbol", "{"))
+        tokens.append(Token("symbol", "{", end, end + 1))
     else:
-        _refuse_uncertain(found or quote)
+        _refuse_uncertain(f"a {found} in a text with code in it" if found else _NOT_CLOSED[quote])
     return end + 1
 
 
@@ -165,7 +205,7 @@ def _decoded(match: re.Match[str]) -> str:
         if whole == "\\\\":
             _require_no_second_reading(match.string, match.end())
         return whole
-    if character in _SHIFTS_BOUNDARIES or character.isspace() or not character.isprintable():
+    if character in _SHIFTS_BOUNDARIES:
         raise NotReadOnly(_escaped(character))
     return character
 
@@ -187,14 +227,24 @@ def _escaped(character: str) -> str:
     )
 
 
-def _refuse_uncertain(what: str) -> NoReturn:
-    shown = what if what.isprintable() else f"U+{ord(what[0]):04X}" if len(what) == 1 else what
-    hint = {"'": "a ' that is not closed", '"': 'a " that is not closed', "`": "a ` that is not closed"}.get(
-        shown, shown
-    )
+def _refuse_character(statement: str, text: str, position: int) -> NoReturn:
+    """Refuse the character at ``position``, outside of strings, and say what to write instead."""
+    character, where = text[position], _place(statement, text, position)
+    if character in _NOT_CLOSED:
+        _refuse_uncertain(f"{_NOT_CLOSED[character]}, opened{where}" if where else _NOT_CLOSED[character])
+    plain = unicodedata.normalize("NFKC", character)
+    shown = f"{character} (U+{ord(character):04X})" if character.isprintable() else f"U+{ord(character):04X}"
+    instead = _INSTEAD.get(character) or (f"Write {plain} instead." if plain.isascii() else "Leave it out.")
     raise NotReadOnly(
-        f"The statement cannot be read with certainty because of {hint}, so it was not run. "
-        "Use plain spaces and line ends, close every quote and comment, and pass unusual text as $parameters."
+        f"The statement cannot be read with certainty because of the character {shown}{where}, outside of strings, so "
+        f"it was not run. {instead} Pass text that holds it as a $parameter."
+    )
+
+
+def _refuse_uncertain(what: str) -> NoReturn:
+    raise NotReadOnly(
+        f"The statement cannot be read with certainty because of {what}, so it was not run. "
+        "Use plain line ends, close every quote and comment, and pass unusual text as $parameters."
     )
 
 

@@ -40,6 +40,7 @@ class SchemaCache:
         self._database = database
         kept = Lifetime(ttl, ttl)
         self._samples = False
+        self._latest: dict[str, Any] | None = None
         self._readings = Refreshed[_Reading](
             None, lambda reading: None if reading.schema["hurried"] else kept, what=None, retry_seconds=0
         )
@@ -62,7 +63,13 @@ class SchemaCache:
         async with deadline.enforced():
             return (await self._readings.get(suits=suits, fetch=lambda: self._read(deadline))).schema
 
+    @property
+    def remembered(self) -> dict[str, Any] | None:
+        """The schema as it was read last, however long ago; None if it never was. Do not change it."""
+        return self._latest
+
     async def _read(self, deadline: Deadline) -> _Reading:
         begun_at, samples = time.monotonic(), self._samples
         schema = await read_schema(self._database, deadline=deadline, samples=samples)
+        self._latest = schema
         return _Reading(schema, begun_at, samples)

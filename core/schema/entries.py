@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from core.values.plain_json import LONG_LIST
 
 __all__ = [
     "PatternsFound",
@@ -15,6 +18,12 @@ __all__ = [
     "node_entry",
     "relationship_entry",
 ]
+
+_VECTOR = re.compile(r"VECTOR<.*>\((\d+)\)")
+"""A vector's type as ``valueType()`` writes it.
+
+Source: https://neo4j.com/docs/cypher-manual/current/values-and-types/vector/ .
+"""
 
 _CONFIGURED = {
     "vector.dimensions": "dimensions",
@@ -38,9 +47,9 @@ class PropertiesFound:
     _properties: dict[str | None, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, rows: Iterable[list[Any]]) -> None:
-        """Take rows of token, key, types, present, values; all rows of one token at once."""
+        """Take rows of token, key, types, present, values, numbers; all rows of one token at once."""
         rows = sorted(rows, key=lambda row: (row[1] is not None, row[1] or ""))
-        for token, key, types, present, values in rows:
+        for token, key, types, present, values, numbers in rows:
             if key is None:
                 self._sampled[token] = present
                 continue
@@ -49,6 +58,9 @@ class PropertiesFound:
                 "types": sorted({kind.replace(" NOT NULL", "") for kind in types}),
                 "always": present == self._sampled[token],
             }
+            dimensions = max(numbers or 0, *(int(found[1]) for found in map(_VECTOR.match, types) if found), 0)
+            if dimensions >= LONG_LIST:
+                entry["vector"] = dimensions
             if entry["types"] == ["STRING"] and values and self._are_few(values, present):
                 entry["values"] = sorted(values)
             self._properties.setdefault(token, []).append(entry)

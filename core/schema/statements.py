@@ -18,6 +18,7 @@ __all__ = [
     "INDEXES",
     "LABELS",
     "LABELS_READ",
+    "NAMES",
     "NODES",
     "RELATIONSHIPS",
     "TYPES",
@@ -35,6 +36,14 @@ __all__ = [
 
 LABELS = "CYPHER 5 CALL db.labels() YIELD label RETURN label"
 TYPES = "CYPHER 5 CALL db.relationshipTypes() YIELD relationshipType AS type RETURN type"
+NAMES = """CYPHER 5
+CALL db.labels() YIELD label RETURN 'label' AS kind, collect(label)[..5000] AS names
+UNION ALL CALL db.relationshipTypes() YIELD relationshipType AS type
+RETURN 'type' AS kind, collect(type)[..5000] AS names
+UNION ALL CALL db.propertyKeys() YIELD propertyKey AS key
+RETURN 'property' AS kind, collect(key)[..5000] AS names
+"""
+"""The names of labels, types and properties, some that have no members any more among them."""
 VERSIONS = "CYPHER 5 CALL dbms.components() YIELD name, versions WITH name, versions WHERE name = 'Neo4j Kernel' "
 VERSIONS += "RETURN versions[0] AS version"
 
@@ -77,10 +86,12 @@ TYPES_READ = "CYPHER 5 MATCH ()-[r]->() RETURN type(r) AS type, count(*) AS coun
 
 UNLABELLED = "CYPHER 5 MATCH (n) WHERE labels(n) = [] RETURN count(n) AS count"
 
-# A row with the key null counts those looked at; `values` are shortened strings, only where values may be shown.
+# A row with the key null counts those looked at; `values` are shortened strings, only where values may be shown;
+# `numbers` is the length of the longest list of floats.
 _PROPERTIES = """
 UNWIND [null] + keys(n) AS key
-RETURN token, key, collect(DISTINCT valueType(n[key])) AS types, count(*) AS present, {values} AS values
+RETURN token, key, collect(DISTINCT valueType(n[key])) AS types, count(*) AS present, {values} AS values,
+  max(CASE WHEN n[key] IS :: LIST<FLOAT NOT NULL> THEN size(n[key]) END) AS numbers
 """
 _COLUMNS = "token, key, types, present, values"
 _VALUES: Mapping[bool, str] = MappingProxyType(

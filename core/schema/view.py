@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from core.schema.names import nearest
 
 __all__ = ["DETAILS", "Detail", "Wanted", "view"]
 
@@ -188,9 +189,8 @@ def _unknown(schema: dict[str, Any], wanted: Wanted) -> list[str]:
 
 
 def _with_suggestion(name: str, known: Iterable[str | None]) -> str:
-    by_case = {other.lower(): other for other in known if other is not None}
-    close = difflib.get_close_matches(name[:_NAME].lower(), by_case, n=1)
-    return f"{name[:_NAME]} (is it {by_case[close[0]][:_NAME]}?)" if close else name[:_NAME]
+    close = nearest(name, known)
+    return f"{name[:_NAME]} (is it {close[0][:_NAME]}?)" if close else name[:_NAME]
 
 
 def _size(value: Any) -> int:

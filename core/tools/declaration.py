@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, Tool, ToolAnnotations
 
 from core.call import Call
 from core.errors import InvalidArguments
+from core.tools.arguments import understood
 
 __all__ = ["Handler", "ToolDeclaration"]
 
@@ -63,6 +64,10 @@ class ToolDeclaration:
     @cached_property
     def _validator(self) -> Validator:
         return jsonschema.Draft202012Validator(self.input_schema)
+
+    def understood(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """``arguments`` in the form that the input schema asks for, as far as it is clear what is meant."""
+        return understood(arguments, self.input_schema)
 
     def validate(self, arguments: dict[str, Any]) -> None:
         """Check ``arguments`` against the input schema, as the specification requires of a server.

@@ -9,8 +9,10 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
 from core.errors import NotReadOnly
+from core.tools.advice import advised
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.tools.warnings import WARNINGS, useful_warnings
 from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["EXPLAIN_CYPHER"]
@@ -50,19 +52,7 @@ _OUTPUT: dict[str, Any] = {
             },
         },
         "truncated": {"type": "boolean", "description": "Whether the plan has more operators than are returned."},
-        "warnings": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "code": {"type": "string", "description": "The GQL status."},
-                    "severity": {"type": "string"},
-                    "text": {"type": "string"},
-                },
-                "required": ["code", "severity", "text"],
-                "additionalProperties": False,
-            },
-        },
+        "warnings": WARNINGS,
     },
     "required": ["readable", "plan", "truncated", "warnings"],
     "additionalProperties": False,
@@ -72,7 +62,8 @@ _OUTPUT: dict[str, Any] = {
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
-    explanation = await call.guard.explain(statement, parameters, deadline=call.deadline)
+    with advised():
+        explanation = await call.guard.explain(statement, parameters, deadline=call.deadline)
     payload: dict[str, Any] = {"readable": True}
     try:
         await call.guard.require_read(statement, parameters, deadline=call.deadline, explanation=explanation)
@@ -82,7 +73,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     payload |= {
         "plan": operators[: call.settings.max_rows],
         "truncated": len(operators) > call.settings.max_rows,
-        "warnings": explanation.warnings,
+        "warnings": await useful_warnings(call, statement, parameters, explanation.warnings, rows=None),
     }
     return success(payload, settings=call.settings)
 

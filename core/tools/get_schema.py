@@ -68,6 +68,7 @@ _PROPERTY = _closed(
     },
     {
         "required": {"const": True, "description": "A constraint makes sure that each one has it."},
+        "vector": {"type": "integer", "description": "Numbers in it; answers show it as <1536 numbers> unless asked."},
         "values": {**_STRINGS, "description": "All its values, where they are few."},
         "examples": {
             **_STRINGS,

@@ -8,8 +8,10 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
 from core.graph.results import Limits, ReadResult
+from core.tools.advice import advised
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.tools.rows import ROWS, WHOLE_VECTORS, limits_of, rows_answered
 from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["READ_CYPHER"]
@@ -42,6 +44,7 @@ _INPUT: dict[str, Any] = {
             "exclusiveMinimum": 0,
             "description": "Stop after this many seconds; the server's own limit still holds.",
         },
+        "whole_vectors": WHOLE_VECTORS,
     },
     "required": ["query"],
     "additionalProperties": False,
@@ -49,17 +52,7 @@ _INPUT: dict[str, Any] = {
 
 _OUTPUT: dict[str, Any] = {
     "type": "object",
-    "properties": {
-        "columns": {"type": "array", "items": {"type": "string"}},
-        "rows": {
-            "type": "array",
-            "items": {"type": "array"},
-            "description": "One array a row, in the order of columns; values in the plain JSON of Neo4j's Query API.",
-        },
-        "row_count": {"type": "integer", "minimum": 0, "description": "Rows in this answer."},
-        "truncated": {"type": "boolean", "description": "Whether there were more rows than are returned."},
-        "hint": {"type": "string", "description": "How to ask for less, where the answer was cut."},
-    },
+    "properties": ROWS,
     "required": ["columns", "rows", "row_count", "truncated"],
     "additionalProperties": False,
 }
@@ -69,22 +62,13 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     settings = call.settings
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
-    limits = Limits(
-        rows=min(arguments.get("max_rows", settings.max_rows), settings.max_rows),
-        bytes=min(arguments.get("max_bytes", settings.max_bytes), settings.max_bytes),
-    )
+    limits = limits_of(settings, arguments)
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
-    await call.guard.require_read(statement, parameters, deadline=deadline)
-    result = await call.database.read(statement, parameters, limits=limits, deadline=deadline)
-    payload: dict[str, Any] = {
-        "columns": result.columns,
-        "rows": result.rows,
-        "row_count": len(result.rows),
-        "truncated": result.cut_by is not None,
-    }
-    if result.cut_by is not None:
-        payload["hint"] = _how_to_narrow(result, limits)
-    return success(payload, settings=settings)
+    with advised():
+        await call.guard.require_read(statement, parameters, deadline=deadline)
+        result = await call.database.read(statement, parameters, limits=limits, deadline=deadline)
+    hint = _how_to_narrow(result, limits) if result.cut_by is not None else None
+    return success(await rows_answered(call, statement, parameters, result, hint=hint), settings=settings)
 
 
 def _how_to_narrow(result: ReadResult, limits: Limits) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from mcp_types import CallToolResult, ToolAnnotations
@@ -13,6 +15,7 @@ from core.schema.entries import index_entry
 from core.schema.statements import INDEXES
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.tools.rows import HOW_TO_GET_WHOLE_LISTS, ROWS, limits_of
 from core.values.parameters import check_parameters
 
 __all__ = ["SEARCH_INDEX"]
@@ -48,6 +51,11 @@ _INPUT: dict[str, Any] = {
             "maximum": _MOST,
             "description": "Return at most this many; 10 if left out.",
         },
+        "whole_vectors": {
+            "type": "boolean",
+            "description": "Return the vectors that were searched, and other long lists of numbers, whole. Otherwise "
+            "the former are left out, the latter are written as <1536 numbers>.",
+        },
     },
     "additionalProperties": False,
 }
@@ -76,6 +84,13 @@ _OUTPUT: dict[str, Any] = {
             },
         },
         "truncated": {"type": "boolean", "description": "Whether results were left out because they are too large."},
+        "hint": ROWS["hint"],
+        "elided": ROWS["elided"],
+        "left_out": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Properties that the results lack: the searched vectors. whole_vectors: true returns them.",
+        },
     },
     "required": ["index", "type", "results", "truncated"],
     "additionalProperties": False,
@@ -102,16 +117,36 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     if kind == "VECTOR":
         _check_dimensions(index, sought)
     parameters = check_parameters({"index": index["name"], "sought": sought, "limit": arguments.get("limit", 10)})
-    limits = Limits(rows=_MOST, bytes=call.settings.max_bytes)
+    limits = replace(limits_of(call.settings, arguments), rows=_MOST)
     statement = _STATEMENTS[kind, index["on"]]
     found = await call.database.read(statement, parameters, limits=limits, deadline=call.deadline)
-    payload = {
+    payload: dict[str, Any] = {
         "index": index["name"],
         "type": kind,
         "results": [{"score": score, index["on"]: entity} for score, entity in found.rows],
         "truncated": found.cut_by is not None,
     }
+    elided, hints = found.elided, []
+    if found.cut_by is not None:
+        hints.append(
+            f"Cut after {len(found.rows)} results, which fill the answer. Ask for fewer with limit, or for single "
+            f"properties with read-cypher: {statement.removeprefix('CYPHER 5 ').rpartition(' RETURN')[0]} RETURN …"
+        )
+    if kind == "VECTOR" and not limits.whole_lists:
+        elided -= _leave_out(index["properties"], [entity["properties"] for _, entity in found.rows])
+        payload["left_out"] = index["properties"]
+    if elided:
+        payload["elided"] = elided
+        hints.append(HOW_TO_GET_WHOLE_LISTS)
+    if hints:
+        payload["hint"] = " ".join(hints)
     return success(payload, settings=call.settings)
+
+
+def _leave_out(names: Iterable[str], entities: Iterable[dict[str, Any]]) -> int:
+    """Remove the vectors called ``names``; returns how many of them were a text in place of a long list."""
+    removed = [entity.pop(name, None) for entity in entities for name in names]
+    return sum(isinstance(value, str) for value in removed)
 
 
 def _check_together(arguments: dict[str, Any]) -> None:

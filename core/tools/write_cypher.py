@@ -7,9 +7,10 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
-from core.graph.results import Limits
+from core.tools.advice import advised
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.tools.rows import ROWS, WHOLE_VECTORS, limits_of, rows_answered
 from core.values.parameters import check_parameters, check_statement
 
 __all__ = ["WRITE_CYPHER"]
@@ -27,6 +28,7 @@ _INPUT: dict[str, Any] = {
             "description": "The values of the statement's $parameters, by name.",
             "additionalProperties": True,
         },
+        "whole_vectors": WHOLE_VECTORS,
     },
     "required": ["query"],
     "additionalProperties": False,
@@ -40,13 +42,7 @@ _OUTPUT: dict[str, Any] = {
             "additionalProperties": {"type": "integer"},
             "description": "What was changed: nodes_created, properties_set and so on; what is 0 is left out.",
         },
-        "columns": {"type": "array", "items": {"type": "string"}},
-        "rows": {
-            "type": "array",
-            "items": {"type": "array"},
-            "description": "What the statement returns, if anything.",
-        },
-        "row_count": {"type": "integer", "minimum": 0},
+        **ROWS,
         "truncated": {
             "type": "boolean",
             "description": "Whether rows were left out of the answer. The changes were made in full all the same.",
@@ -61,17 +57,12 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     settings = call.settings
     statement = check_statement(arguments["query"])
     parameters = check_parameters(arguments.get("params", {}))
-    limits = Limits(rows=settings.max_rows, bytes=settings.max_bytes)
-    await call.guard.require_data_only(statement, parameters, deadline=call.deadline)
-    result = await call.database.write(statement, parameters, limits=limits, deadline=call.deadline)
-    payload = {
-        "counters": result.counters,
-        "columns": result.columns,
-        "rows": result.rows,
-        "row_count": len(result.rows),
-        "truncated": result.cut_by is not None,
-    }
-    return success(payload, settings=settings)
+    limits = limits_of(settings, arguments)
+    with advised():
+        await call.guard.require_data_only(statement, parameters, deadline=call.deadline)
+        result = await call.database.write(statement, parameters, limits=limits, deadline=call.deadline)
+    answered = await rows_answered(call, statement, parameters, result, hint=None)
+    return success({"counters": result.counters, **answered}, settings=settings)
 
 
 WRITE_CYPHER = ToolDeclaration(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
+import unicodedata
 
+import neo4j
 import pytest
 
 from core.errors import NotReadOnly
-from core.guard.lexer import dotted_calls, tokenize
+from core.guard.lexer import dotted_calls, place, tokenize
 
 
 def words(statement: str) -> list[str]:
@@ -73,6 +75,14 @@ def test_code_in_interpolated_text_is_code(statement: str, expected: list[str]) 
         "RETURN s'a } b'",
         "RETURN '\\u0027'",
         "RETURN '\\u000a'",
+        "RETURN '\\u0020'",
+        "RETURN '\\u0085'",
+        "RETURN '\\uffff'",
+        "RETURN\\u00001",
+        "RETURN\\u20281",
+        "RETURN\u20281",
+        "RETURN\x851",
+        "RETURN 1 // a\\u2028RETURN 2",
         "RETURN '\\u+027'",
         "RETURN '\\u-027'",
         "RETURN '\\u\uff10\uff1027'",
@@ -87,7 +97,6 @@ def test_code_in_interpolated_text_is_code(statement: str, expected: list[str]) 
         "RETURN \\u004cOAD\\u0020CSV",
         "RETURN 1 // a\rRETURN 2",
         "RETURN 1 // a\u2028RETURN 2",
-        "RETURN\u00a01",
         "RETURN\u200b1",
         "RETURN \\x",
         "\ufeffRETURN 1",
@@ -98,6 +107,44 @@ def test_code_in_interpolated_text_is_code(statement: str, expected: list[str]) 
 def test_what_could_be_read_in_two_ways_is_refused(statement: str) -> None:
     with pytest.raises(NotReadOnly, match=r"cannot be read with certainty|as an escape"):
         tokenize(statement)
+
+
+@pytest.mark.parametrize("space", "\u00a0\u1680\u2000\u2007\u2009\u200a\u202f\u205f\u3000")
+def test_spaces_beyond_ascii_divide_words(space: str) -> None:
+    assert words(f"LOAD{space}CSV") == ["LOAD", "CSV"]
+    assert words(f"LOAD\\u{ord(space):04x}CSV") == ["LOAD", "CSV"]
+
+
+def test_every_space_that_divides_words_here_divides_them_for_the_database(neo4j_driver: neo4j.Driver) -> None:
+    for code in range(0x80, 0x10000):
+        character = chr(code)
+        if unicodedata.category(character) in ("Zs", "Zl", "Zp", "Cf"):
+            statement = f"CYPHER{character}25{character}RETURN{character}1"
+            if _is_read(statement):
+                for language in ("5", "25"):
+                    text = f"CYPHER {language}{character}RETURN{character}1 AS x"
+                    assert neo4j_driver.execute_query(text).records[0]["x"] == 1, hex(code)
+
+
+def _is_read(statement: str) -> bool:
+    try:
+        return bool(tokenize(statement))
+    except NotReadOnly:
+        return False
+
+
+@pytest.mark.parametrize("code", ["0000", "0001", "001b", "007f", "00a0", "2028", "2029", "200b", "feff", "e000"])
+def test_an_escape_that_can_end_nothing_is_text(code: str) -> None:
+    (_, token) = tokenize(f"RETURN 'a\\u{code}b'")
+    assert (token.kind, token.text) == ("string", f"a{chr(int(code, 16))}b")
+
+
+def test_tokens_know_their_place() -> None:
+    statement = "MATCH (a)\n RETURN 'x'"
+    token = tokenize(statement)[-1]
+    assert statement[token.at : token.end] == "'x'"
+    assert place(statement, token.at) == "at line 2, column 9"
+    assert place("RETURN '\\u0041', x", 10) == ""
 
 
 @pytest.mark.parametrize(
