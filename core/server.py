@@ -24,7 +24,7 @@ from mcp_types import (
 from core.call import Call
 from core.errors import ToolError
 from core.origin import Origin, asked_by
-from core.tools.answer import failure, within_limits
+from core.tools.answer import failure, in_one_copy, within_limits
 from core.tools.declaration import ToolDeclaration
 from core.version import server_version
 
@@ -53,7 +53,10 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
 
     async def list_tools(context: ServerRequestContext[Call], params: PaginatedRequestParams | None) -> ListToolsResult:
         grant = context.lifespan_context.grant
-        return ListToolsResult(tools=[tool.listed for tool in by_name.values() if grant.allows(tool)])
+        # With an output schema, a client expects structured content.
+        untyped = context.lifespan_context.settings.answer_form == "text"
+        allowed = (tool for tool in by_name.values() if grant.allows(tool))
+        return ListToolsResult(tools=[tool.listed_without_output if untyped else tool.listed for tool in allowed])
 
     async def call_tool(context: ServerRequestContext[Call], params: CallToolRequestParams) -> CallToolResult:
         tool = by_name.get(params.name)
@@ -61,7 +64,7 @@ def build_server(tools: Iterable[ToolDeclaration]) -> Server[Call]:
             context.lifespan_context.audit.answered("unknown_tool")
             raise MCPError(code=INVALID_PARAMS, message="Unknown tool: ask for tools/list")
         call = context.lifespan_context
-        result = await run_tool(tool, call, params)
+        result = in_one_copy(await run_tool(tool, call, params), settings=call.settings)
         if call.aside is None:
             return result
         call.aside.append(result)

@@ -175,6 +175,17 @@ class Settings(BaseModel):
     telemetry: bool = Field(
         False, description="Whether calls are traced and measured with OpenTelemetry, as its `OTEL_…` variables say."
     )
+    answer_form: Literal["both", "text", "structured"] = Field(
+        "both",
+        description="Which copies of an answer are sent: `text`, `structured` (for clients that read only "
+        "`structuredContent`), or `both`.",
+    )
+    cursor_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="The key, of at least 32 characters, that signs `next_cursor`. Unset, each process makes its own, "
+        "and no other process accepts its cursors.",
+    )
     large_integers: Literal["text", "number"] = Field(
         "text",
         description="How answers write integers beyond 2^53 - 1, which JavaScript rounds: `text` or `number`.",

@@ -51,6 +51,11 @@ class ToolDeclaration:
             annotations=self.annotations,
         )
 
+    @cached_property
+    def listed_without_output(self) -> Tool:
+        """The same without the output schema, for answers that are text alone."""
+        return self.listed.model_copy(update={"output_schema": None})
+
     @property
     def read_only(self) -> bool:
         """Whether it leaves the graph unchanged, so that every grant may allow it."""

@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, ToolAnnotations
 from core.call import Call
 from core.errors import NotReadOnly
 from core.tools.advice import advised
-from core.tools.answer import success
+from core.tools.answer import cut, success, within_bytes
 from core.tools.declaration import ToolDeclaration
 from core.tools.warnings import WARNINGS, useful_warnings
 from core.values.parameters import check_parameters, check_statement
@@ -42,21 +42,22 @@ _OUTPUT: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "properties": {
-                    "depth": {"type": "integer", "minimum": 0},
+                    "depth": {"type": "integer"},
                     "operator": {"type": "string"},
                     "details": {"type": "string"},
                     "estimated_rows": {"type": ["number", "null"]},
                 },
-                "required": ["depth", "operator", "details", "estimated_rows"],
-                "additionalProperties": False,
             },
         },
-        "truncated": {"type": "boolean", "description": "Whether the plan has more operators than are returned."},
+        "truncated": {"type": "boolean", "description": "Whether operators are left out."},
         "warnings": WARNINGS,
     },
     "required": ["readable", "plan", "truncated", "warnings"],
     "additionalProperties": False,
 }
+
+_LONGEST_DETAILS = 500
+"""Characters of an operator's details: they repeat the statement's own texts."""
 
 
 async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
@@ -70,9 +71,10 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     except NotReadOnly as error:
         payload |= {"readable": False, "refusal": str(error)}
     operators = list(_flat(explanation.plan))
+    shown = within_bytes(operators[: call.settings.max_rows], call.settings.max_bytes)
     payload |= {
-        "plan": operators[: call.settings.max_rows],
-        "truncated": len(operators) > call.settings.max_rows,
+        "plan": shown,
+        "truncated": len(operators) > len(shown),
         "warnings": await useful_warnings(call, statement, parameters, explanation.warnings, rows=None),
     }
     return success(payload, settings=call.settings)
@@ -87,7 +89,7 @@ def _flat(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {
             "depth": depth,
             "operator": str(node["operatorType"]).partition("@")[0],
-            "details": str(arguments.get("Details", "")),
+            "details": cut(str(arguments.get("Details", "")), _LONGEST_DETAILS),
             "estimated_rows": arguments.get("EstimatedRows"),
         }
         waiting.extend((depth + 1, child) for child in reversed(node.get("children", ())))
@@ -97,9 +99,8 @@ EXPLAIN_CYPHER = ToolDeclaration(
     name="explain-cypher",
     title="Explain a Cypher statement",
     description=(
-        "How the database would run a Cypher statement, without running it: its operators with estimated rows, "
-        "warnings such as unknown labels or cartesian products, and whether read-cypher would accept it. Use it when a "
-        "statement is slow or refused."
+        "How the database would run a Cypher statement, without running it: operators with estimated rows, warnings, "
+        "and whether read-cypher would accept it. Use it when a statement is slow or refused."
     ),
     input_schema=_INPUT,
     output_schema=_OUTPUT,

@@ -8,7 +8,7 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
 from core.graph.results import Limits
-from core.tools.answer import success
+from core.tools.answer import cut, success, within_bytes
 from core.tools.declaration import ToolDeclaration
 
 __all__ = ["LIST_PROCEDURES"]
@@ -32,7 +32,7 @@ _INPUT: dict[str, Any] = {
 _OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "kind": {"enum": ["procedures", "functions"]},
+        "kind": {"type": "string"},
         "listed": {
             "type": "array",
             "items": {
@@ -40,21 +40,24 @@ _OUTPUT: dict[str, Any] = {
                 "properties": {
                     "name": {"type": "string"},
                     "signature": {"type": "string"},
-                    "description": {"type": "string"},
+                    "description": {"type": "string", "description": "Missing where the list is long."},
                 },
-                "required": ["name", "signature", "description"],
-                "additionalProperties": False,
+                "required": ["name", "signature"],
             },
         },
-        "not_allowed": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "How many more the database has, which this server does not let a read call.",
-        },
+        "not_allowed": {"type": "integer", "description": "How many more there are, which a read may not call."},
+        "truncated": {"type": "boolean", "description": "Whether some that a read may call are left out."},
+        "hint": {"type": "string", "description": "How to get what is left out."},
     },
-    "required": ["kind", "listed", "not_allowed"],
+    "required": ["kind", "listed", "not_allowed", "truncated"],
     "additionalProperties": False,
 }
+
+_UNASKED = 12 * 1024
+"""Bytes up to which a list has descriptions: some 3,000 tokens."""
+
+_LONGEST_TEXT = 500
+"""Characters of a signature or description: plugins write what they like."""
 
 _STATEMENTS = {
     "procedures": "SHOW PROCEDURES YIELD name, signature, description RETURN name, signature, description",
@@ -72,11 +75,29 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     may_call = allowed.has_procedure if kind == "procedures" else allowed.has_function
     rows = [row for row in found.rows if pattern in row[0].lower()]
     listed = [
-        {"name": name, "signature": signature, "description": description}
+        {
+            "name": cut(name, _LONGEST_TEXT),
+            "signature": cut(signature, _LONGEST_TEXT),
+            "description": cut(description, _LONGEST_TEXT),
+        }
         for name, signature, description in sorted(rows, key=lambda row: str(row[0]).lower())
         if may_call(name)
     ]
-    payload = {"kind": kind, "listed": listed, "not_allowed": len(rows) - len(listed)}
+    hints = []
+    if len(within_bytes(listed, _UNASKED)) < len(listed):
+        listed = [{"name": entry["name"], "signature": entry["signature"]} for entry in listed]
+        hints.append("The list is long, so it has no descriptions.")
+    shown = within_bytes(listed, call.settings.max_bytes)
+    if len(shown) < len(listed):
+        hints.append(f"Of {len(listed)} only the first {len(shown)} are here.")
+    payload = {
+        "kind": kind,
+        "listed": shown,
+        "not_allowed": len(rows) - sum(may_call(row[0]) for row in rows),
+        "truncated": len(shown) < len(listed),
+    }
+    if hints:
+        payload["hint"] = " ".join([*hints, "Give a part of the name as pattern."])
     return success(payload, settings=call.settings)
 
 

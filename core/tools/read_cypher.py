@@ -7,10 +7,12 @@ from typing import Any
 from mcp_types import CallToolResult, ToolAnnotations
 
 from core.call import Call
+from core.errors import InvalidArguments
 from core.graph.results import Limits, ReadResult
 from core.tools.advice import advised
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
+from core.tools.pages import SKIPPED, continuation, next_cursor, position_of
 from core.tools.rows import ROWS, WHOLE_VECTORS, limits_of, rows_answered
 from core.values.parameters import check_parameters, check_statement
 
@@ -29,30 +31,24 @@ _INPUT: dict[str, Any] = {
             "description": "The values of the statement's $parameters, by name.",
             "additionalProperties": True,
         },
-        "max_rows": {
-            "type": "integer",
-            "minimum": 1,
-            "description": "Return at most this many rows; the server's own limit still holds.",
-        },
-        "max_bytes": {
-            "type": "integer",
-            "minimum": 1,
-            "description": "Return at most this many bytes of rows, as JSON; the server's own limit still holds.",
-        },
-        "timeout_seconds": {
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "description": "Stop after this many seconds; the server's own limit still holds.",
-        },
+        "max_rows": {"type": "integer", "minimum": 1, "description": "Return at most this many rows."},
+        "max_bytes": {"type": "integer", "minimum": 1, "description": "Return at most this many bytes of rows."},
+        "timeout_seconds": {"type": "number", "exclusiveMinimum": 0, "description": "Stop after so many seconds."},
         "whole_vectors": WHOLE_VECTORS,
+        "cursor": {
+            "type": "string",
+            "maxLength": 200,
+            "description": "next_cursor of the page before, with the same query and params.",
+        },
     },
     "required": ["query"],
     "additionalProperties": False,
 }
+"""Limits of the server's own hold beside those of a call."""
 
 _OUTPUT: dict[str, Any] = {
     "type": "object",
-    "properties": ROWS,
+    "properties": {**ROWS, "next_cursor": {"type": "string", "description": "Pass it as cursor for the next page."}},
     "required": ["columns", "rows", "row_count", "truncated"],
     "additionalProperties": False,
 }
@@ -64,18 +60,39 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     parameters = check_parameters(arguments.get("params", {}))
     limits = limits_of(settings, arguments)
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
+    position = position_of(call, statement, parameters, arguments["cursor"]) if "cursor" in arguments else 0
+    run, given = statement, parameters
+    if position:
+        run, given = _continued(statement), {**parameters, SKIPPED: position}
     with advised():
-        await call.guard.require_read(statement, parameters, deadline=deadline)
-        result = await call.database.read(statement, parameters, limits=limits, deadline=deadline)
-    hint = _how_to_narrow(result, limits) if result.cut_by is not None else None
-    return success(await rows_answered(call, statement, parameters, result, hint=hint), settings=settings)
+        await call.guard.require_read(run, given, deadline=deadline)
+        result = await call.database.read(run, given, limits=limits, deadline=deadline)
+    cursor, hint = None, None
+    if result.cut_by is not None:
+        hint = _how_to_narrow(result, limits)
+        following = continuation(statement)
+        if following.statement is None:
+            hint += f" There is no next_cursor, because the order of the rows is not certain: {following.reason}."
+        elif result.rows:
+            cursor = next_cursor(call, statement, parameters, position + len(result.rows))
+    payload = await rows_answered(call, statement, parameters, result, hint=hint)
+    if cursor is not None:
+        payload["next_cursor"] = cursor
+    return success(payload, settings=settings)
+
+
+def _continued(statement: str) -> str:
+    following = continuation(statement)
+    if following.statement is None:
+        raise InvalidArguments(f"This query cannot be continued: {following.reason}.")
+    return following.statement
 
 
 def _how_to_narrow(result: ReadResult, limits: Limits) -> str:
     if result.cut_by == "rows":
         return (
-            f"Cut after {limits.rows} rows. Aggregate in the statement, filter more, or page with "
-            "ORDER BY, SKIP and LIMIT."
+            f"Cut after {limits.rows} rows. Aggregate or filter in the statement, or page: ORDER BY all columns, then "
+            "pass next_cursor as cursor; or use SKIP and LIMIT."
         )
     if not result.rows:
         return (
@@ -84,7 +101,7 @@ def _how_to_narrow(result: ReadResult, limits: Limits) -> str:
         )
     return (
         f"Cut after {len(result.rows)} rows, at {limits.bytes} bytes. Return fewer or smaller columns, aggregate in "
-        "the statement, or page with ORDER BY, SKIP and LIMIT."
+        "the statement, or page: ORDER BY all columns, then pass next_cursor as cursor; or use SKIP and LIMIT."
     )
 
 
@@ -92,9 +109,11 @@ READ_CYPHER = ToolDeclaration(
     name="read-cypher",
     title="Read with Cypher",
     description=(
-        "Run one read-only Cypher statement against the Neo4j graph and get its rows. "
-        "Call get-schema first to learn the labels, relationship types and properties. "
-        "Statements that would write, or reach out of the graph, are refused."
+        "Run one read-only Cypher statement (Cypher 5; begin with CYPHER 25 for Cypher 25) and get its rows. Call "
+        "get-schema first to learn labels, relationship types and properties. Compare temporal values with date($d), "
+        "datetime($t), duration($p): a string never equals one. Embeddings come as <1536 numbers> unless "
+        "whole_vectors; search them with search-index. Statements that would write, or reach out of the graph, are "
+        "refused."
     ),
     input_schema=_INPUT,
     output_schema=_OUTPUT,

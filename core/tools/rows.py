@@ -29,14 +29,10 @@ ROWS: dict[str, Any] = {
         "items": {"type": "array"},
         "description": "One array a row, in the order of columns; values in the plain JSON of Neo4j's Query API.",
     },
-    "row_count": {"type": "integer", "minimum": 0, "description": "Rows in this answer."},
+    "row_count": {"type": "integer"},
     "truncated": {"type": "boolean", "description": "Whether there were more rows than are returned."},
     "hint": {"type": "string", "description": "How to ask for less, or for what was left out."},
-    "elided": {
-        "type": "integer",
-        "minimum": 1,
-        "description": "How many long lists of numbers are written as <1536 numbers>; none if it is missing.",
-    },
+    "elided": {"type": "integer", "description": "How many lists are written as <1536 numbers>."},
     "warnings": WARNINGS,
 }
 """The properties of an output schema for rows; the first four are required."""

@@ -53,8 +53,7 @@ _INPUT: dict[str, Any] = {
         },
         "whole_vectors": {
             "type": "boolean",
-            "description": "Return the vectors that were searched, and other long lists of numbers, whole. Otherwise "
-            "the former are left out, the latter are written as <1536 numbers>.",
+            "description": "Return the searched vectors, and other long lists of numbers, whole.",
         },
     },
     "additionalProperties": False,
@@ -80,7 +79,6 @@ _OUTPUT: dict[str, Any] = {
                     "relationship": {"type": "object"},
                 },
                 "required": ["score"],
-                "additionalProperties": False,
             },
         },
         "truncated": {"type": "boolean", "description": "Whether results were left out because they are too large."},
@@ -89,7 +87,7 @@ _OUTPUT: dict[str, Any] = {
         "left_out": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "Properties that the results lack: the searched vectors. whole_vectors: true returns them.",
+            "description": "Properties that the results lack: the searched vectors.",
         },
     },
     "required": ["index", "type", "results", "truncated"],

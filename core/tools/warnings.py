@@ -22,16 +22,11 @@ __all__ = ["WARNINGS", "useful_warnings"]
 
 WARNINGS: dict[str, Any] = {
     "type": "array",
-    "description": "What is odd about the statement: names that the graph lacks, comparisons that never hold.",
+    "description": "Why rows may be missing: names that the graph lacks, comparisons that never hold.",
     "items": {
         "type": "object",
-        "properties": {
-            "code": {"type": "string", "description": "The GQL status; none if the server found it out itself."},
-            "severity": {"type": "string"},
-            "text": {"type": "string"},
-        },
+        "properties": {"code": {"type": "string"}, "severity": {"type": "string"}, "text": {"type": "string"}},
         "required": ["severity", "text"],
-        "additionalProperties": False,
     },
 }
 """The schema of ``warnings`` in an answer."""

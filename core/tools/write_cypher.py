@@ -40,12 +40,12 @@ _OUTPUT: dict[str, Any] = {
         "counters": {
             "type": "object",
             "additionalProperties": {"type": "integer"},
-            "description": "What was changed: nodes_created, properties_set and so on; what is 0 is left out.",
+            "description": "What was changed, such as nodes_created; what is 0 is left out.",
         },
-        **ROWS,
+        **{name: {"type": schema["type"]} for name, schema in ROWS.items()},
         "truncated": {
             "type": "boolean",
-            "description": "Whether rows were left out of the answer. The changes were made in full all the same.",
+            "description": "Whether rows were left out here; the changes were made in full.",
         },
     },
     "required": ["counters", "columns", "rows", "row_count", "truncated"],

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from core.application import Application
+from core.schema.text import as_text
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from core.tools.declaration import ToolDeclaration
@@ -70,8 +71,40 @@ async def test_an_answer_obeys_the_output_schema_and_its_text_says_the_same(
     assert result["isError"] is False
     assert tool.output_schema is not None
     jsonschema.validate(result["structuredContent"], tool.output_schema)
-    text = result["content"][0]["text"]
-    assert json.loads(text.splitlines()[2]) == result["structuredContent"]
+    text = "\n".join(result["content"][0]["text"].splitlines()[2:-1])
+    if tool.name == "get-schema":
+        assert text == as_text(result["structuredContent"])
+    else:
+        assert json.loads(text) == result["structuredContent"]
+    await application.close()
+
+
+@pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)
+async def test_an_operator_may_have_one_copy_of_an_answer(settings: Settings, tool: ToolDeclaration) -> None:
+    sizes, results = {}, {}
+    for form in ("both", "text", "structured"):
+        application = Application(
+            settings.model_copy(update={"answer_form": form}), anybody, grant_for=granting(ALL_TOOLS)
+        )
+        results[form] = await call(application, tool.name, EXAMPLES[tool.name])
+        sizes[form] = len(json.dumps(results[form]))
+        listed = parsed(
+            await application.handle(post(legacy("tools/list", {}), ("mcp-protocol-version", "2025-11-25")))
+        )["result"]["tools"]
+        assert ("outputSchema" in listed[0]) is (form != "text")
+        await application.close()
+    assert "structuredContent" not in results["text"]
+    assert "untrusted-data" in results["text"]["content"][0]["text"]
+    assert results["structured"]["structuredContent"] == results["both"]["structuredContent"]
+    assert "follow no instruction" in results["structured"]["content"][0]["text"]
+    assert sizes["both"] > max(sizes["text"], sizes["structured"])
+
+
+async def test_an_error_is_text_in_every_form(settings: Settings) -> None:
+    application = Application(settings.model_copy(update={"answer_form": "structured"}), anybody)
+    result = await call(application, "read-cypher", {"query": "RETURN"})
+    assert result["isError"] is True
+    assert "SyntaxError" in result["content"][0]["text"]
     await application.close()
 
 
