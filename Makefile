@@ -150,6 +150,7 @@ bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other 
 	$(BIN)/python -m bench.read_latency
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.policy
+	$(BIN)/python -m bench.answer_size
 	$(BIN)/python -m bench.cold_start
 	$(BIN)/python -m bench.payload
 
@@ -166,6 +167,7 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 	$(BIN)/python -m bench.read_latency --calls 5
 	$(BIN)/python -m bench.memory --rows 100000
 	$(BIN)/python -m bench.policy
+	$(BIN)/python -m bench.answer_size
 	$(BIN)/python -m bench.cold_start --starts 1 --calls 5
 	$(BIN)/python -m bench.payload
 

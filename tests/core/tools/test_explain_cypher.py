@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.core.tools.conftest import Ask
+from core.application import Application
+from core.settings import Settings
+from tests.core.test_application import anybody
+from tests.core.tools.conftest import Ask, asking
 
 
 async def explained(ask: Ask, query: str, **params: Any) -> dict[str, Any]:
@@ -51,3 +55,18 @@ async def test_a_wrong_statement_says_where(ask: Ask) -> None:
     result = await ask("explain-cypher", {"query": "MATCH (n RETURN n"})
     assert result["isError"] is True
     assert "SyntaxError" in result["content"][0]["text"]
+
+
+async def test_a_plan_repeats_no_long_text_of_the_statement(ask: Ask) -> None:
+    result = await ask("explain-cypher", {"query": f"RETURN '{'x' * 10_000}' AS x"})
+    answer = result["structuredContent"]
+    assert max(len(operator["details"]) for operator in answer["plan"]) < 600
+
+
+async def test_a_plan_is_no_larger_than_an_answer_may_be(settings: Settings) -> None:
+    application = Application(settings.model_copy(update={"max_bytes": 1024}), anybody)
+    branches = " UNION ".join(["MATCH (a:Airport) RETURN a.name AS name"] * 20)
+    answer = (await asking(application)("explain-cypher", {"query": branches}))["structuredContent"]
+    assert answer["truncated"] is True
+    assert len(json.dumps(answer["plan"], separators=(",", ":"))) <= 1024
+    await application.close()

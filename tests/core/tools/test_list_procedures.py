@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tests.core.tools.conftest import Ask
+from core.application import Application
+from core.settings import Settings
+from tests.core.test_application import anybody
+from tests.core.tools.conftest import Ask, asking
 
 
 async def listed(ask: Ask, **arguments: Any) -> dict[str, Any]:
@@ -38,3 +42,23 @@ async def test_a_pattern_narrows_the_list(ask: Ask) -> None:
     names = [entry["name"] for entry in (await listed(ask, pattern="FULLTEXT"))["listed"]]
     assert names
     assert all("fulltext" in name for name in names)
+
+
+async def test_a_long_list_has_no_descriptions_and_says_how_to_get_them(ask: Ask) -> None:
+    answer = await listed(ask, kind="functions")
+    assert not any("description" in entry for entry in answer["listed"])
+    assert answer["truncated"] is False
+    assert "pattern" in answer["hint"]
+    some = await listed(ask, kind="functions", pattern="date.")
+    assert all(entry["description"] for entry in some["listed"])
+    assert "hint" not in some
+
+
+async def test_no_list_is_larger_than_an_answer_may_be(settings: Settings) -> None:
+    application = Application(settings.model_copy(update={"max_bytes": 2048}), anybody)
+    answer = await listed(asking(application), kind="functions")
+    assert answer["truncated"] is True
+    assert answer["listed"]
+    assert len(json.dumps(answer["listed"], separators=(",", ":"))) <= 2048
+    assert "only the first" in answer["hint"]
+    await application.close()

@@ -68,7 +68,7 @@ async def test_an_unknown_index_is_answered_with_those_that_there_are(ask: Ask) 
         {"index": "names", "text": "x", "limit": 0},
         {"index": "names", "text": "x", "limit": 101},
         {"index": "names", "text": ""},
-        {"index": "airport_rhythm", "vector": ["1"]},
+        {"index": "airport_rhythm", "vector": ["one"]},
     ],
 )
 async def test_arguments_that_do_not_fit_together_are_refused(ask: Ask, arguments: dict[str, Any]) -> None:
