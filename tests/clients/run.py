@@ -2,7 +2,7 @@
 
 ``python -m tests.clients.run``; names after it choose some of them. A server with a policy that admits nobody refuses
 each one; a client shows the reason if the server's sentence is in what it raises or prints. The newest version of each
-is installed, under ``.venv-clients``: the question is whether agents of today can read a refusal. It needs npm, too.
+is installed, under ``.venv-clients``: can the agents of today read a refusal? It needs npm, too.
 """
 
 from __future__ import annotations
