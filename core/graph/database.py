@@ -18,7 +18,7 @@ from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError, ToolError, WriteUncertain
 from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep, without_prefix
 from core.graph.pool import Lease, LoginRefused, Pool
-from core.graph.record_reader import RecordTooLarge, record_reader
+from core.graph.record_reader import MessageTooLarge, RecordTooLarge, record_reader
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
 from core.origin import current_origin
 from core.values.exact_values import keep_exact_values
@@ -147,6 +147,9 @@ class Database:
                 columns = list(result.keys())
                 collector.cut_by = "bytes"
                 lease.cancel()
+            except MessageTooLarge:
+                lease.cancel()
+                raise _error_too_long() from None
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # The requested rows are on their way, and nobody wants them: a new connection costs less.
                 lease.cancel()
@@ -189,7 +192,7 @@ class Database:
                     collector = RowCollector(limits)
                     try:
                         columns = await _collect(result, collector)
-                    except RecordTooLarge:
+                    except (RecordTooLarge, MessageTooLarge):
                         lease.cancel()
                         raise
                     summary = await result.consume()
@@ -201,6 +204,8 @@ class Database:
                 )
         except RecursionError:
             raise too_deep() from None
+        except MessageTooLarge:
+            raise _error_too_long() from None
         except RecordTooLarge:
             raise StatementError(
                 "A row that the statement returns is far beyond what an answer may hold, so nothing was changed. "
@@ -319,6 +324,14 @@ def _warnings(summary: ResultSummary) -> list[dict[str, str]]:
         for status in summary.gql_status_objects
         if status.is_notification
     ]
+
+
+def _error_too_long() -> StatementError:
+    return StatementError(
+        "The database refused the statement, with an error too long to read: it quotes a value of the statement. Use a "
+        "smaller value where an error may quote it.",
+        "Neo.ClientError.Statement.ExecutionFailed",
+    )
 
 
 def _labelled(statement: str, deadline: Deadline) -> Query:

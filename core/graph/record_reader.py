@@ -18,7 +18,7 @@ from typing import Any
 
 from neo4j.exceptions import DriverError
 
-__all__ = ["RecordReader", "RecordTooLarge", "record_reader"]
+__all__ = ["MessageTooLarge", "RecordReader", "RecordTooLarge", "record_reader"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,10 @@ Take = Callable[[Sequence[Any]], bool]
 
 class RecordTooLarge(DriverError):
     """A record has more bytes than it may have. It was not read, and its connection cannot be used again."""
+
+
+class MessageTooLarge(DriverError):
+    """An answer that is no record, an error most likely, has more bytes than are read. As for `RecordTooLarge`."""
 
 
 class RecordReader:
@@ -68,7 +72,7 @@ class RecordReader:
         """The next message that is not a record which was taken: its tag and its fields. As the driver's inbox.
 
         Raises:
-            RecordTooLarge: It has more bytes than a message may have.
+            RecordTooLarge, MessageTooLarge: It has more bytes than it may have.
         """
         while True:
             message = await self._message()
@@ -102,7 +106,9 @@ class RecordReader:
                 whole += await self._next(size)
                 if self._largest is not None and len(whole) > self._most(whole):
                     self._given_up = True
-                    raise RecordTooLarge("a record exceeds the limit of an answer")
+                    if whole[1:2] == _RECORD:
+                        raise RecordTooLarge("a record exceeds the limit of an answer")
+                    raise MessageTooLarge("an error exceeds the limit of an error")
             elif whole:
                 return bytes(whole)
 

@@ -255,3 +255,13 @@ async def test_a_cancelled_call_leaves_a_graph_that_still_works(graph: Database,
         await task
     result = await graph.read("RETURN 1 AS x", {}, limits=PLENTY, deadline=Deadline.after(10))
     assert result.rows == [[1]]
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+async def test_an_error_too_long_to_read_is_an_error_and_no_answer_without_rows(graph: Database, way: str) -> None:
+    statement = "UNWIND range(1, 400000) AS i WITH collect('xxxxxxxxxxxxxxxx') AS l RETURN toInteger(l)"
+    run = getattr(graph, way)
+    with pytest.raises(StatementError, match="too long to read"):
+        await run(statement, {}, limits=Limits(10, 10_000), deadline=Deadline.after(30))
+    one = await graph.read("RETURN 1", {}, limits=Limits(10, 10_000), deadline=Deadline.after(30))
+    assert one.rows == [[1]]
