@@ -158,7 +158,7 @@ class _Reading:
         for name in parts:
             of_part = [row[1:] for row in rows if row[0] == name]
             if name == "patterns":
-                for kind, start, end, count, _ in of_part:
+                for kind, start, end, count, *_ in of_part:
                     patterns[kind].exact = True
                     patterns[kind].add(start, end, count)
             elif name != "unlabelled":

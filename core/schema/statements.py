@@ -93,7 +93,7 @@ UNWIND [null] + keys(n) AS key
 RETURN token, key, collect(DISTINCT valueType(n[key])) AS types, count(*) AS present, {values} AS values,
   max(CASE WHEN n[key] IS :: LIST<FLOAT NOT NULL> THEN size(n[key]) END) AS numbers
 """
-_COLUMNS = "token, key, types, present, values"
+_COLUMNS = "token, key, types, present, values, numbers"
 _VALUES: Mapping[bool, str] = MappingProxyType(
     {
         False: "null",
@@ -179,12 +179,13 @@ def patterns_of(types: Iterable[str]) -> str:
 
 
 def all_at_once(parts: Iterable[tuple[str, str]]) -> str:
-    """One statement for several: rows of what was asked, then the columns of that statement, five in all.
+    """One statement for several: rows of what was asked, then the columns of that statement, six in all.
 
     ``parts`` are names and statements of `Entity`, `patterns_of` or `UNLABELLED`.
     """
-    columns = {"patterns": "type AS token, start AS key, end AS types, count AS present, null AS values"}
-    columns["unlabelled"] = "null AS token, null AS key, null AS types, count AS present, null AS values"
+    rest = "count AS present, null AS values, null AS numbers"
+    columns = {"patterns": f"type AS token, start AS key, end AS types, {rest}"}
+    columns["unlabelled"] = f"null AS token, null AS key, null AS types, {rest}"
     return "CYPHER 5 " + " UNION ALL ".join(
         f"CALL () {{ {statement.removeprefix('CYPHER 5 ')} }} "
         f"RETURN '{name}' AS asked, {columns.get(name.partition(' ')[0], _COLUMNS)}"

@@ -59,6 +59,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "explain-cypher": {"query": "MATCH (a:Airprot) RETURN a"},
     "search-index": {"index": "names", "text": "kennedy"},
     "list-procedures": {},
+    "doctor": {},
 }
 
 
