@@ -133,7 +133,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--tool", action="append", choices=[tool.name for tool in ALL_TOOLS], help="print this tool only"
     )
     asked = parser.parse_args(arguments)
-    told: Any = tool_definitions(tool for tool in ALL_TOOLS if not asked.tool or tool.name in asked.tool)
+    # What a policy must name is told to a gateway only if its operator names it here, too.
+    told: Any = tool_definitions(
+        tool for tool in ALL_TOOLS if (tool.name in asked.tool if asked.tool else not tool.by_name_only)
+    )
     json.dump(cloudformation(told) if asked.cloudformation else told, sys.stdout, indent=2)
     print()
 

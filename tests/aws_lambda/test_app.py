@@ -192,9 +192,9 @@ def test_a_gateways_calls_are_limited_as_the_policy_says(aws: AwsPlatform) -> No
 def test_a_surviving_statement_is_counted_as_a_metric_and_not_as_a_call(aws: AwsPlatform, tmp_path: Path) -> None:
     path = tmp_path / "log"
     program = (
-        "from aws_lambda.app import flush_metrics, write_down\n"
+        "from aws_lambda.app import metrics, write_down\n"
         "write_down({'audit': 'statement_survived', 'time': 'now', 'request_id': 'r', 'id': 'agent'})\n"
-        "flush_metrics()\n"
+        "metrics.flush_metrics()\n"
     )
     with path.open("w") as log:
         subprocess.run(

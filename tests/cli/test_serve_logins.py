@@ -155,16 +155,18 @@ def test_by_client_credentials_and_the_token_is_replaced_before_it_ends(
     store.write("agent", **client_credentials(issuer, front))
     front.logins.tokens.clear()
     front.logins.principals.clear()
-    before = front.logins.connections
     with running("serve", "--port", "0", environ=store.environ(NEO4J_M2M_SECRET="agent")) as command:
-        until = time.monotonic() + 9
-        while time.monotonic() < until:
+        begun = time.monotonic()
+        opened: list[int] = []
+        while time.monotonic() < begun + 12:
             assert reads(command) == [[1]]
+            if time.monotonic() > begun + 3:  # the look at the database when the server starts is over
+                opened.append(front.logins.connections)
             time.sleep(0.1)
         assert not betrays(command)
     assert set(front.logins.principals) == {"oid-server"}
-    assert 3 <= len(front.logins.tokens) <= 5
-    assert front.logins.connections == before + 1
+    assert 3 <= len(front.logins.tokens) <= 7
+    assert len(set(opened)) == 1, "a new token opens no connection"
 
 
 def test_by_the_workloads_own_identity_with_no_secret_at_all(
@@ -242,7 +244,7 @@ def test_a_machine_token_that_is_refused_as_by_aura_is_explained(
             assert "Aura and Community accept a user name and password only" in text
             assert "the file that Aura offers for download" in text
             attempts = aura.logins.refused["bearer"]
-            assert attempts == 2
+            assert attempts <= 3  # two of the call, one of the look at the database when the server starts
             for _ in range(5):
                 assert refusal(command) == text
             assert aura.logins.refused["bearer"] == attempts

@@ -35,10 +35,13 @@ class Command:
     process: subprocess.Popen[str]
     stderr: IO[bytes]
     ready: dict[str, Any] = field(default_factory=dict)
+    last: list[str] | None = None
 
     @property
     def said(self) -> list[str]:
-        """The lines on stderr, with their ends."""
+        """The lines on stderr, with their ends; all of them once it has ended."""
+        if self.last is not None:
+            return self.last
         size = os.fstat(self.stderr.fileno()).st_size
         return os.pread(self.stderr.fileno(), size, 0).decode("utf-8", "replace").splitlines(keepends=True)
 
@@ -87,6 +90,7 @@ def running(*arguments: str, environ: Mapping[str, str], ready_within: float = _
                     process.kill()
                     process.wait()
             reader.join()
+            command.last = command.said
             WATCH.look("".join((*lines, *command.said)), f"what {' '.join(arguments[:2])} says")
             stdout.close()
 
