@@ -68,6 +68,9 @@ def test_emulate_azure_prints_one_line_that_is_all_a_client_needs_and_takes_its_
         line = command.ready
         assert line["platform"] == "azure"
         assert set(line) == {
+            "authority_url",
+            "authority_ca",
+            "tenant",
             *("platform", "url", "url_function_key", "function_key", "token_url", "client_id", "client_secret"),
             *("intruder", "audience", "api_key", "vault_url", "secret_name"),
         }
@@ -148,7 +151,7 @@ def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], plat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["read-cypher", "query=CREATE (:X)"], "read-cypher"),
+        (["read-cypher", "query=CREATE (:X)"], "this tool only reads"),
         (["write-cypher", "query=CREATE (:X)"], "may not use"),
         (["no-such-tool"], "Unknown tool: no-such-tool; there are get-schema, read-cypher"),
     ],
