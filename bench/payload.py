@@ -11,6 +11,7 @@ from itertools import count
 
 from aws_lambda.payload import LARGEST_ANSWER, LARGEST_PAYLOAD, payload_size
 from core.graph.results import Limits, RowCollector
+from core.settings import Settings
 from core.tools.answer import success
 
 FILLS = {
@@ -28,7 +29,7 @@ def sizes(fill: str) -> tuple[int, int, int]:
     collector = RowCollector(Limits(rows=1_000_000, bytes=LARGEST_ANSWER))
     next(number for number in count() if not collector.add([fill * 1_000]))
     payload = {"columns": ["text"], "rows": collector.rows, "row_count": len(collector.rows), "truncated": True}
-    result = success(payload, untrusted=True).model_dump(mode="json", by_alias=True, exclude_none=True)
+    result = success(payload, settings=Settings()).model_dump(mode="json", by_alias=True, exclude_none=True)
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}, ensure_ascii=False, separators=(",", ":"))
     answer = {"statusCode": 200, "isBase64Encoded": False, "headers": {}, "body": body}
     return collector.size, len(body.encode()), payload_size(answer)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.processes
 
 NODE = ROOT / ".venv-node/bin/node"
 
-SHIPPED = {"azure_function", "core", "function_app.py", "host.json", "requirements.txt"}
+SHIPPED = {"azure_function", "core", "function_app.py", "rotation_app.py", "host.json", "requirements.txt"}
 
 WANTED = {path for path in tracked_files() if path.partition("/")[0] in SHIPPED}
 
