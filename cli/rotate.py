@@ -13,12 +13,10 @@ from cli.output import say
 from cli.settings import CommandLineSettings
 from core.credentials.administrator import administrator_in
 from core.credentials.rotation import Rotation, RotationReport
+from core.credentials.scheduled import SETTLE
 from core.errors import SettingsError
 
 __all__ = ["add_rotate", "run_rotate"]
-
-_SETTLE = 600.0
-"""Seconds after a rotation for which the next is refused: twice as long as a server uses a secret it has read."""
 
 
 def add_rotate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -62,6 +60,6 @@ async def _rotated(arguments: argparse.Namespace, settings: CommandLineSettings)
             await stores.rotated(arguments.secret),
             administrator_in(stores.administrators, arguments.admin_secret),
             mode="single_user" if arguments.single_user else "two_users",
-            settle=0.0 if arguments.now else _SETTLE,
+            settle=0.0 if arguments.now else SETTLE,
         )
         return await (rotation.plan() if arguments.dry_run else rotation.run())

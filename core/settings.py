@@ -24,7 +24,7 @@ from pydantic import (
 
 from core.errors import SettingsError
 
-__all__ = ["PREFIX", "Settings", "checked_uri"]
+__all__ = ["PREFIX", "Settings", "checked_uri", "split_names"]
 
 PREFIX = "NEO4J_M2M_"
 
@@ -53,13 +53,14 @@ def checked_uri(value: str) -> str:
     return value
 
 
-def _split_names(value: object) -> object:
+def split_names(value: object) -> object:
+    """The names in ``value`` if that is text with commas between them; anything else as it is, to be validated."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*(\.\*)?$")]
 _Host = Annotated[str, StringConstraints(to_lower=True, pattern=r"^(\*\.)?[A-Za-z0-9_:-]+(\.[A-Za-z0-9_-]+)*$")]
-Names = Annotated[frozenset[_Name], BeforeValidator(_split_names)]
+Names = Annotated[frozenset[_Name], BeforeValidator(split_names)]
 """Names of procedures or functions; as text, comma-separated. A bare ``*`` is refused: it would allow everything."""
 
 
@@ -114,7 +115,7 @@ class Settings(BaseModel):
     issuers: str | None = Field(
         None, description="Whose tokens are accepted: the path of a file that lists issuers, or its text."
     )
-    identity_hosts: Annotated[frozenset[_Host], BeforeValidator(_split_names)] | None = Field(
+    identity_hosts: Annotated[frozenset[_Host], BeforeValidator(split_names)] | None = Field(
         None,
         description="Hosts that may be asked for issuers' keys and for tokens for the database: names, "
         "comma-separated; one may begin with `*.`. Unset, any host over https. Link-local addresses and metadata "

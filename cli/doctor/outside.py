@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from cli.doctor.proofs import Asked, NoProof, Proof, prove
-from cli.doctor.refusals import cause_of, said_by
+from cli.doctor.refusals import cause_of, object_in, said_by
 from cli.settings import CommandLineSettings
 from core.addresses import is_loopback
 from core.finding import Finding, with_rest
@@ -163,7 +163,7 @@ def _closed(look: _Look) -> Finding:
         return Finding("closed", "failed", f"There is no answer ({type(error).__name__}).", "Look at the server's log.")
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
         return Finding("closed", "ok", f"A call without a proof is refused ({answer.status_code}).")
-    if answer.status_code == 200 and "result" in _object(answer):
+    if answer.status_code == 200 and "result" in object_in(answer):
         if _local(look.asked.url):
             return Finding("closed", "ok", "Whoever is on this machine may call: the server asks nobody for a proof.")
         return Finding(
@@ -180,7 +180,7 @@ def _discovery(look: _Look) -> Finding:
         answer = look.client.get(url)
     except httpx2.HTTPError as error:
         return Finding("discovery", "warning", f"The metadata do not arrive ({type(error).__name__}).")
-    document = _object(answer)
+    document = object_in(answer)
     if answer.status_code != 200 or "resource" not in document:
         return Finding(
             "discovery", "ok", f"There are no metadata ({answer.status_code}): the server takes no tokens here."
@@ -229,7 +229,7 @@ def _admitted(look: _Look) -> Finding:
             "admitted", "failed", f"There is no answer ({type(error).__name__}).", "Look at the server's log."
         )
     look.first_ms = (time.perf_counter() - begun) * 1000
-    result = _object(answer).get("result")
+    result = object_in(answer).get("result")
     if answer.status_code != 200 or not isinstance(result, dict):
         return Finding("admitted", "failed", *cause_of(answer, look.asked.platform, _who(look)))
     server = result.get("serverInfo") or {}
@@ -252,7 +252,7 @@ def _health(look: _Look) -> Finding:
         answer = look.client.get(f"{parts.scheme}://{parts.netloc}{HEALTH_PATH}", auth=auth)
     except httpx2.HTTPError as error:
         return Finding("health", "warning", f"It does not answer ({type(error).__name__}).")
-    document = _object(answer)
+    document = object_in(answer)
     if document.get("database") == "up":
         return Finding("health", "ok", "The server reaches its database.")
     if document.get("database") == "down":
@@ -267,7 +267,7 @@ def _health(look: _Look) -> Finding:
 
 
 def _tools(look: _Look) -> Finding:
-    result = _object(_post(look, "tools/list", {})).get("result")
+    result = object_in(_post(look, "tools/list", {})).get("result")
     listed = result.get("tools") if isinstance(result, dict) else None
     look.tools = [str(tool.get("name")) for tool in listed] if isinstance(listed, list) else []
     if not look.tools:
@@ -329,7 +329,7 @@ def _post(look: _Look, method: str, params: dict[str, Any], *, proof: bool = Tru
 
 def _call(look: _Look, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     try:
-        body = _object(_post(look, "tools/call", {"name": tool, "arguments": arguments}))
+        body = object_in(_post(look, "tools/call", {"name": tool, "arguments": arguments}))
     except httpx2.HTTPError as error:
         return {"isError": True, "content": [{"text": f"There is no answer ({type(error).__name__})."}]}
     result = body.get("result")
@@ -341,11 +341,3 @@ def _call(look: _Look, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _text(result: dict[str, Any]) -> str:
     return " ".join(str(part.get("text", "")) for part in result.get("content", []))[:400] or "The answer is another."
-
-
-def _object(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

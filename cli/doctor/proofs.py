@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 import httpx2
 
 from cli.doctor.claims import claims_of, described
+from cli.doctor.refusals import object_in
 from cli.extras import from_platform
 from cli.settings import CommandLineSettings
 from core.errors import Neo4jM2mError
 from core.identity.api_keys import key_id
+from local.emulators.callers import HeaderAuth
 
 __all__ = ["Asked", "NoProof", "Proof", "prove"]
 
@@ -25,7 +27,7 @@ _FUNCTION_URL = re.compile(r"[a-z0-9]+\.lambda-url\.([a-z0-9-]+)\.on\.aws")
 
 
 class NoProof(Neo4jM2mError):
-    """There is no proof to be had; the text says why and what to do."""
+    """No proof can be made; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,6 @@ class Proof:
     auth: httpx2.Auth
     says: str
     claims: dict[str, Any]
-
-
-class _Header(httpx2.Auth):
-    def __init__(self, name: str, value: str) -> None:
-        self._name, self._value = name, value
-
-    def auth_flow(self, request: httpx2.Request) -> Any:
-        request.headers[self._name] = self._value
-        yield request
 
 
 @dataclass(frozen=True)
@@ -62,14 +55,14 @@ def prove(method: str, asked: Asked) -> Proof | None:
     """The proof by ``method``, one of `cli.doctor.METHODS`; None for ``none``.
 
     Raises:
-        NoProof: It cannot be had; the text says why.
+        NoProof: It cannot be made; the text says why.
         LocalError: Packages of the platform are not installed.
     """
     return None if method == "none" else _BY_METHOD[method](asked)
 
 
 def _bearer(token: str, who: str) -> Proof:
-    return Proof(_Header("authorization", f"Bearer {token}"), f"{who}: {described(token)}.", claims_of(token))
+    return Proof(HeaderAuth("authorization", f"Bearer {token}"), f"{who}: {described(token)}.", claims_of(token))
 
 
 def _sigv4(asked: Asked) -> Proof:
@@ -151,7 +144,7 @@ def _client_credentials(asked: Asked) -> Proof:
         answer = asked.client.post(endpoint, data=form)
     except httpx2.HTTPError as error:
         raise NoProof(f"The token endpoint {endpoint} cannot be reached ({type(error).__name__}).") from None
-    body = _object(answer)
+    body = object_in(answer)
     token = body.get("access_token")
     if answer.status_code != 200 or not isinstance(token, str):
         said = str(body.get("error", f"status {answer.status_code}"))[:60]
@@ -175,7 +168,7 @@ def _token_endpoint(asked: Asked) -> str:
             f"{origin}{path}/.well-known/oauth-authorization-server",
         ):
             try:
-                endpoint = _object(asked.client.get(url)).get("token_endpoint")
+                endpoint = object_in(asked.client.get(url)).get("token_endpoint")
             except httpx2.HTTPError:
                 continue
             if isinstance(endpoint, str):
@@ -191,7 +184,7 @@ def _api_key(asked: Asked) -> Proof:
     identifier = key_id(value)
     if identifier is None:
         raise NoProof("NEO4J_M2M_CALLER_API_KEY holds no whole key of this project: it was cut, or is another's.")
-    return Proof(_Header("x-api-key", value), f"The API key with the id {identifier}.", {})
+    return Proof(HeaderAuth("x-api-key", value), f"The API key with the id {identifier}.", {})
 
 
 _BY_METHOD: dict[str, Callable[[Asked], Proof]] = {
@@ -201,11 +194,3 @@ _BY_METHOD: dict[str, Callable[[Asked], Proof]] = {
     "client-credentials": _client_credentials,
     "api-key": _api_key,
 }
-
-
-def _object(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

@@ -12,11 +12,20 @@ import httpx2
 
 from core.application import NOT_ADMITTED
 
-__all__ = ["cause_of", "said_by"]
+__all__ = ["cause_of", "object_in", "said_by"]
 
 Cause = tuple[str, str]
 
 _ADMIT = "Add a rule to the policy that fits this caller; try it with: neo4j-m2m policy explain --policy FILE "
+
+
+def object_in(answer: httpx2.Response) -> dict[str, Any]:
+    """The JSON object in the body; an empty one if there is anything else."""
+    try:
+        body: Any = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def said_by(answer: httpx2.Response) -> str:

@@ -6,13 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from core.settings import Settings
+from core.settings import Settings, split_names
 
 __all__ = ["RotationSettings"]
-
-
-def _split(value: object) -> object:
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
 class RotationSettings(Settings):
@@ -29,7 +25,7 @@ class RotationSettings(Settings):
         description="`two_users`: two database users take turns, and no call waits. `single_user`: the one user gets a "
         "new password, and calls that have to log in wait for the secret.",
     )
-    rotated_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    rotated_secrets: Annotated[tuple[str, ...], BeforeValidator(split_names)] = Field(
         (), description="The secrets that are rotated, comma-separated. Each has database users of its own."
     )
 

@@ -14,9 +14,26 @@ import uvicorn
 
 from core.errors import LocalError
 
-__all__ = ["served"]
+__all__ = ["listening", "served"]
 
 _START_SECONDS = 10.0
+
+
+@contextlib.contextmanager
+def listening(port: int, *, name: str) -> Iterator[socket.socket]:
+    """A socket bound to ``port`` of the loopback interface, 0 for any free one, for what is called ``name``.
+
+    Raises:
+        LocalError: The port is taken.
+    """
+    # The protocol is named, since asyncio turns Nagle's algorithm off only if it can see that it is TCP.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LocalError(f"Port {port} for {name} is not available: {error.strerror}.") from None
+        yield listener
 
 
 @contextlib.contextmanager
@@ -36,13 +53,7 @@ def served(
     Raises:
         LocalError: The port is taken, or the server does not start.
     """
-    # The protocol is named, since asyncio turns Nagle's algorithm off only if it can see that it is TCP.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise LocalError(f"Port {port} for {name} is not available: {error.strerror}.") from None
+    with listening(port, name=name) as listener:
         url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
         if bound is not None:
             bound(url)

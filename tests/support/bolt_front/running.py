@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from core.errors import LocalError
+from local.emulators.loopback_server import listening
 from tests.support.bolt_front.connection import FrontConnection
 from tests.support.bolt_front.rules import Backend, FrontRules, Logins
 
@@ -89,13 +90,7 @@ def running_bolt_front(backend: Backend, rules: FrontRules, *, port: int = 0) ->
     Raises:
         LocalError: The port is taken, or the door does not open.
     """
-    # The protocol is named, since asyncio turns Nagle's algorithm off only where it sees that it is TCP.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise LocalError(f"Port {port} for the Bolt front is not available: {error.strerror}.") from None
+    with listening(port, name="the Bolt front") as listener:
         front = RunningBoltFront(rules, backend, listener.getsockname()[1])
         ready = threading.Event()
         thread = threading.Thread(
