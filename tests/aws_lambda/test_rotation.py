@@ -25,6 +25,7 @@ from local.emulators.aws.secrets_manager import RunningSecretsManager
 from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import ARN, secret_of
 from tests.support.canaries import WATCH
+from tests.support.database_users import create_user, lets_in
 
 CANARY = "canary-lambda-rotated-91d2"
 ADMIN = "neo4j/administrator"
@@ -43,12 +44,7 @@ class Rotated:
         self.user = f"lambda{secrets.token_hex(4)}"
         self.name = f"neo4j/{self.user}"
         password = f"{CANARY}-{secrets.token_hex(8)}"
-        admin.execute_query(
-            "CREATE USER $name SET PASSWORD $password CHANGE NOT REQUIRED",
-            name=self.user,
-            password=password,
-            database_="system",
-        )
+        create_user(admin, self.user, password)
         store.create(self.name, secret_of(database, username=self.user, password=password))
         enable_rotation(store, self.name)
 
@@ -59,13 +55,7 @@ class Rotated:
         return login
 
     def lets_in(self, login: PasswordLogin) -> bool:
-        auth = (login.username, login.password.get_secret_value())
-        with neo4j.GraphDatabase.driver(self.uri, auth=auth, telemetry_disabled=True) as driver:
-            try:
-                driver.verify_connectivity()
-            except neo4j.exceptions.AuthError:
-                return False
-        return True
+        return lets_in(self.uri, login)
 
     def labels(self) -> dict[str, set[str]]:
         described = self.store.client().describe_secret(SecretId=self.name)

@@ -22,6 +22,7 @@ from core.errors import SettingsError
 from local.emulators.azure.emulate import Subscription, subscription
 from local.emulators.issuer import Trouble
 from local.neo4j import EmbeddedNeo4j
+from tests.support.database_users import create_user
 
 pytestmark = pytest.mark.processes
 
@@ -42,12 +43,7 @@ class RotationApp:
         self.azure = azure
         self.user = f"vault{secrets.token_hex(4)}"
         password = f"{CANARY}-{secrets.token_hex(6)}"
-        admin.execute_query(
-            "CREATE USER $name SET PASSWORD $password CHANGE NOT REQUIRED",
-            name=self.user,
-            password=password,
-            database_="system",
-        )
+        create_user(admin, self.user, password)
         azure.vault.write(SECRET, SecretStr(self.text(database, self.user, password)))
         root = self.text(database, database.username, database.password.get_secret_value())
         azure.administrators.write("neo4j-admin", SecretStr(root))

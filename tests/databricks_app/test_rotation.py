@@ -21,6 +21,7 @@ from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.issuer import Client
 from local.neo4j import EmbeddedNeo4j
 from tests.support.canaries import WATCH
+from tests.support.database_users import create_user
 
 pytestmark = pytest.mark.processes
 
@@ -39,12 +40,7 @@ class Scopes:
         self.rotator = rotator
         self.user = f"scope{secrets.token_hex(4)}"
         password = f"{CANARY}-{secrets.token_hex(6)}"
-        admin.execute_query(
-            "CREATE USER $name SET PASSWORD $password CHANGE NOT REQUIRED",
-            name=self.user,
-            password=password,
-            database_="system",
-        )
+        create_user(admin, self.user, password)
         for scope, login in (
             ("neo4j", (self.user, password)),
             ("neo4j-admin", (database.username, database.password.get_secret_value())),

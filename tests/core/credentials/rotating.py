@@ -21,6 +21,7 @@ from core.credentials.rotated_secret import PairedSecrets
 from core.credentials.rotation import Rotation
 from core.credentials.secret_store import Secret
 from local.neo4j import EmbeddedNeo4j
+from tests.support.database_users import lets_in
 
 CANARY = "canary-rotated-3f11"
 SECRET = "agent"
@@ -77,13 +78,7 @@ class Place:
         return Rotation(place, options.pop("administrator", self.administrator), **options)
 
     def lets_in(self, login: PasswordLogin) -> bool:
-        auth = (login.username, login.password.get_secret_value())
-        with neo4j.GraphDatabase.driver(self.uri, auth=auth, telemetry_disabled=True) as driver:
-            try:
-                driver.verify_connectivity()
-            except neo4j.exceptions.AuthError:
-                return False
-        return True
+        return lets_in(self.uri, login)
 
 
 class Breaking:
