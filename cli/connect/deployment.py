@@ -72,7 +72,7 @@ def deployment_of(arguments: argparse.Namespace) -> Deployment:
     """What ``arguments`` say; what they leave out comes from the file of outputs, if one is named.
 
     Raises:
-        LocalError: The file cannot be read, or holds no JSON; or the URL is none.
+        LocalError: The file cannot be read, or holds no JSON; or the URL is not valid.
     """
     known = _outputs(Path(arguments.outputs)) if arguments.outputs else {}
     for name in ("audience", "client_id", "region", "gateway_id", "project", "host", "token_url", "discovery_url"):

@@ -43,7 +43,7 @@ class WritableStore(SecretStore, Protocol):
     """A secret store that can be written to. A read after a write returns what was written."""
 
     async def write(self, name: str, text: SecretStr) -> None:
-        """Give the secret ``name`` a new current value; create it if there is none.
+        """Give the secret ``name`` a new current value; create the secret if it does not exist.
 
         Raises:
             SecretError: as `SecretStore.fetch`.

@@ -139,7 +139,7 @@ class RotationTurns:
             raise RotationRefused(f"{error} Write the secret again; then rotate.") from None
         if not isinstance(credential.login, PasswordLogin):
             raise RotationRefused(
-                f"The credential {name} logs in without a password of the database, so that there is none to rotate. "
+                f"The credential {name} logs in without a password of the database, so nothing can be rotated. "
                 "Its issuer rotates what it holds."
             )
         return credential, credential.login, text

@@ -45,7 +45,7 @@ _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
 class Continuation:
     """A statement that can be run again from a position: ``statement`` skips `SKIPPED` rows more than the original.
 
-    ``reason`` says why there is none, where ``statement`` is None.
+    Where ``statement`` is None it cannot be run again, and ``reason`` says why.
     """
 
     statement: str | None
@@ -69,7 +69,7 @@ def position_of(call: Call, statement: str, parameters: Mapping[str, Any], curso
         plain, mac = token[: _POSITION.size], token[_POSITION.size :]
         expires, position = _POSITION.unpack(plain)
     except (ValueError, struct.error):
-        raise InvalidArguments("The cursor is none: pass next_cursor of the page before, as it is.") from None
+        raise InvalidArguments("The cursor is not valid: pass next_cursor of the page before, unchanged.") from None
     if not hmac.compare_digest(mac, _mac(call, statement, parameters, plain)):
         raise InvalidArguments(
             "The cursor is not valid for this query and these params. Send both exactly as for the page before; if you "

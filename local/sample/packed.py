@@ -100,7 +100,7 @@ def unpack(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def table_in(header: Mapping[str, Any], table: str) -> Iterator[Row]:
-    """The rows of one of the small tables. Raises ``KeyError`` if there is none of that name."""
+    """The rows of one of the small tables. Raises ``KeyError`` if no table has that name."""
     columns: dict[str, list[str | None]] = header["tables"][table]
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))

@@ -62,6 +62,6 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
         return unpack(path.read_bytes())
     except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError) as error:
         raise LocalError(
-            f"The data of the sample graph in {path} cannot be read ({type(error).__name__}). Install them anew: "
+            f"The data of the sample graph in {path} cannot be read ({type(error).__name__}). Install them again: "
             "pip install --force-reinstall --no-deps neo4j-m2m"
         ) from error

@@ -88,7 +88,7 @@ class EmulatedApps:
         """The app ``name``, one step further with whatever it was about.
 
         Raises:
-            ApiError: There is none.
+            ApiError: There is no such app.
         """
         app = self.apps.get(name)
         if app is None:
@@ -171,7 +171,7 @@ class EmulatedApps:
         """Delete the app ``name``, its service principal, and what that may do.
 
         Raises:
-            ApiError: There is none, or it is being deleted already.
+            ApiError: There is no such app, or it is being deleted already.
         """
         app = self.apps.get(name)
         if app is None:
