@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
+import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ import pytest
 from pydantic import SecretStr
 
 from cli.main import main
+from core.audit import AUDIT_LOGGER
 from local.emulators.aws.secrets_manager import running_secrets_manager
 from local.emulators.azure.emulate import subscription
 from local.emulators.azure.tenant import VAULT_RESOURCE
@@ -126,6 +129,18 @@ def store(
         admin = {"uri": scratch_database.uri, "username": scratch_database.username, "password": password}
         store.write(store.admin, SecretStr(json.dumps(admin)))
         yield store
+
+
+@pytest.fixture(autouse=True)
+def signals_and_handlers_as_before() -> Iterator[None]:
+    """The command runs in this process; what it sets for its own process ends with the test."""
+    audit = logging.getLogger(AUDIT_LOGGER)
+    before = audit.handlers[:], audit.propagate
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    audit.handlers[:], audit.propagate = before
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 class Operator:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 import json
+import logging
 from typing import Any
 
 import pytest
 
 from core.application import NOT_ADMITTED, Application
+from core.audit import AUDIT_LOGGER
 from core.http import REFUSED, Request, Response, as_asked, plain
 from core.identity.principal import Principal
 from core.settings import Settings
@@ -86,6 +89,22 @@ async def test_every_refusal_of_the_server_reaches_an_agent(
     assert response.status == status
     assert said in error_in(response)["message"]
     assert b"canary" not in response.body
+
+
+@pytest.mark.parametrize("name", [AUDIT_LOGGER, "core.application"])
+async def test_a_log_that_cannot_be_written_shows_nothing_of_the_failure(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = io.StringIO()
+    gone.close()
+    handler = logging.StreamHandler(gone)
+    logging.getLogger(name).addHandler(handler)
+    try:
+        response = await application(who=broken).handle(Request("POST", "/mcp", JSON, b"{}", "r"))
+    finally:
+        logging.getLogger(name).removeHandler(handler)
+    assert response.status == 500
+    assert capsys.readouterr() == ("", "")
 
 
 async def test_the_audit_counts_what_is_sent_and_keeps_the_reason() -> None:
