@@ -240,6 +240,16 @@ def test_every_variable_of_the_functions_is_a_setting_and_together_they_make_sen
             assert settings.telemetry is (given is EVERYTHING)
 
 
+@pytest.mark.parametrize("key", ["", "k" * 32])
+def test_both_functions_sign_cursors_with_the_key_that_is_given(key: str) -> None:
+    decided = Decided(**EVERYTHING, CursorKey=key)
+    assert TEMPLATE["Parameters"]["CursorKey"]["NoEcho"] is True
+    for name in ("Function", "GatewayFunction"):
+        variables = decided.resources[name]["Properties"]["Environment"]["Variables"]
+        said = AwsSettings.from_environ({name: str(value) for name, value in variables.items()}).cursor_key
+        assert ("" if said is None else said.get_secret_value()) == key
+
+
 def test_a_layer_for_telemetry_is_there_only_where_it_is_asked_for() -> None:
     for function in Decided(**EVERYTHING).typed("AWS::Lambda::Function").values():
         if "NEO4J_M2M_SECRET" in function["Environment"]["Variables"] and "Layers" in function:
