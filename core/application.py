@@ -54,10 +54,6 @@ __all__ = ["NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend"
 
 logger = logging.getLogger(__name__)
 
-# Where a line cannot be written, the logging module prints the exception that is being handled, text and all: it may
-# hold a secret. Source: https://docs.python.org/3/howto/logging.html#exceptions-raised-during-logging
-logging.raiseExceptions = False
-
 Authenticate = Callable[[Request], Awaitable[Principal | Response]]
 """Proves who calls: a `Principal`, or the refusal (401 or 403) to send instead."""
 

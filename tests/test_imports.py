@@ -59,3 +59,23 @@ def test_core_imports_only_what_its_dependencies_bring(imported_by_core: set[str
     build = {name for name in imported_by_core if name.startswith("_sysconfigdata")}  # each build of Python has its own
     foreign = imported_by_core - set(sys.stdlib_module_names) - ours - build
     assert foreign - ALLOWED_BESIDES_THE_STANDARD_LIBRARY == set()
+
+
+LOGS_WHERE_NOTHING_CAN_BE_WRITTEN = """
+import importlib, io, logging, sys
+importlib.import_module(sys.argv[1])
+gone = io.StringIO()
+gone.close()
+logging.getLogger().handlers[:] = [logging.StreamHandler(gone)]
+try:
+    raise RuntimeError("canary-of-a-process")
+except RuntimeError:
+    logging.getLogger("any").error("it failed")
+"""
+
+
+@pytest.mark.parametrize("module", ["core.application", "core.credentials.scheduled", "cli.main"])
+def test_a_process_that_cannot_write_its_log_shows_nothing_of_a_failure(module: str) -> None:
+    command = [sys.executable, "-c", LOGS_WHERE_NOTHING_CAN_BE_WRITTEN, module]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert finished.stdout + finished.stderr == ""

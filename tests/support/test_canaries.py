@@ -11,7 +11,7 @@ from tests.support.canaries import WATCH, CanaryWatch
 def test_a_canary_is_found_wherever_it_stands_and_nothing_else_is() -> None:
     watch = CanaryWatch()
     watch.look("login with canary-" + "test-01ab!", "here")
-    watch.look("a canary is a bird, and canary- is none", "there")
+    watch.look("a canary is a bird, and canary- names nothing", "there")
     assert watch.found == ["canary-" + "test-01ab in here"]
     assert watch.texts == 2
 
