@@ -174,7 +174,7 @@ bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still run
 # What runs in Lambda: wheels for its processor and its Python, whatever machine collects them. With byte code in the
 # package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes. Other
 # packages go in as byte code alone, if there is a Python 3.13 to compile with, and botocore with the models of the
-# services that the function uses only: that is half of the package.
+# services that the function uses only: that is half of the package. Powertools' pages for OpenAPI stay out, too.
 LAMBDA_MACHINE := aarch64
 LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
 	$(foreach glibc,_2_28 _2_17 2014,--platform manylinux$(glibc)_$(LAMBDA_MACHINE))
@@ -185,7 +185,8 @@ LAMBDA_COMPILE = $(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecke
 build-Function build-GatewayFunction build-RotationFunction:  # `sam build` calls these, with ARTIFACTS_DIR
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --target "$(ARTIFACTS_DIR)" --require-hashes --no-deps \
 		--no-compile $(LAMBDA_WHEELS) -r requirements/aws.txt
-	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/boto3/data" "$(ARTIFACTS_DIR)/boto3/examples"
+	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/boto3/data" "$(ARTIFACTS_DIR)/boto3/examples" \
+		"$(ARTIFACTS_DIR)/aws_lambda_powertools/event_handler/openapi/swagger_ui"
 	find "$(ARTIFACTS_DIR)/botocore/data" -mindepth 1 -maxdepth 1 -type d $(LAMBDA_SERVICES:%=! -name %) -exec rm -rf {} +
 	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) -b "$(ARTIFACTS_DIR)" && find "$(ARTIFACTS_DIR)" -name '*.py' -delete; \
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
