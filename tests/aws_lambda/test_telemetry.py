@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from local.emulators.aws.secrets_manager import RunningSecretsManager
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of
 from local.emulators.loopback_server import served
 from local.neo4j import EmbeddedNeo4j
 from tests.aws_lambda.deployed import IAM, Lambda, environ_of, event, message, secret_of
 from tests.support.canaries import WATCH
+from tests.support.collector import Collector, said
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.processes
 
@@ -26,44 +22,6 @@ CANARY = "canary-telemetry-8f03"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 SECRET = "neo4j/telemetry"
-
-
-class Collector(HttpFront):
-    """Takes what an exporter sends. While it is ``held``, it answers nothing."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-        self.metrics: dict[str, Any] = {}
-        self.text = ""
-        self.held = threading.Event()
-        self.held.set()
-
-    async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        body = await body_of(receive, 1 << 24)
-        assert body is not None
-        if dict(scope["headers"]).get(b"content-encoding") == b"gzip":
-            body = gzip.decompress(body)
-        import asyncio
-
-        await asyncio.to_thread(self.held.wait)
-        message = ExportTraceServiceRequest() if scope["path"] == "/v1/traces" else ExportMetricsServiceRequest()
-        message.ParseFromString(body)
-        self.text += str(message)
-        for group in getattr(message, "resource_spans", ()):
-            self.spans += [span for scoped in group.scope_spans for span in scoped.spans]
-        for group in getattr(message, "resource_metrics", ()):
-            self.metrics |= {metric.name: metric for scoped in group.scope_metrics for metric in scoped.metrics}
-        return 200, {}.items(), b""
-
-    def span(self, name: str) -> Any:
-        """The last span called ``name``; waits for it."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            found = [span for span in self.spans if span.name == name]
-            if found:
-                return found[-1]
-            time.sleep(0.02)
-        raise AssertionError(f"no span {name} came, but {[span.name for span in self.spans]}")
 
 
 @pytest.fixture
@@ -86,10 +44,6 @@ def environ(
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         }
         WATCH.look(collector.text, "what the collector was sent")
-
-
-def said(attributes: Any) -> dict[str, Any]:
-    return {one.key: one.value.string_value for one in attributes}
 
 
 def test_a_call_is_a_span_with_its_rule_and_tool_and_nothing_of_what_it_was_about(
@@ -123,9 +77,7 @@ def test_calls_refusals_latency_and_the_credentials_age_are_measured(
             function.rows()
         function.call(message("write-cypher", query="CREATE (:X)"))
         function.function.invoke(event(message(), iam=None))
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and "neo4j_m2m.refusals" not in collector.metrics:
-            time.sleep(0.02)
+        assert eventually(lambda: "neo4j_m2m.refusals" in collector.metrics)
     calls = collector.metrics["neo4j_m2m.calls"].sum.data_points
     counted = {
         (said(one.attributes).get("gen_ai.tool.name"), said(one.attributes)["neo4j_m2m.outcome"]): one.as_int
