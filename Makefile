@@ -123,6 +123,14 @@ aws-agent: $(VENV)/.dev .venv-agent/.ready  ## an agent of Strands asks the emul
 	.venv-azure/bin/python $(PIP_QUIETLY) requirements/azure-worker.txt
 	@touch $@
 
+.venv-azure-monitor/.ready: requirements/azure-monitor.txt requirements/azure-worker.txt
+	@test -n "$(PYTHON313)" || { echo "Azure's Python worker needs Python 3.13 (or: make PYTHON313=/path/to/python3.13 azure-worker)" >&2; exit 1; }
+	@echo "Installing the same with Azure Monitor's exporter: once, about 50 MB"
+	$(PYTHON313) -m venv --clear .venv-azure-monitor
+	.venv-azure-monitor/bin/python $(PIP_QUIETLY) requirements/azure-monitor.txt
+	.venv-azure-monitor/bin/python $(PIP_QUIETLY) requirements/azure-worker.txt
+	@touch $@
+
 # What azd and Core Tools pack is decided by two small libraries; both are run as they are, in Go and in Node.js.
 AZURE_PACKAGE := tests/azure_package
 
@@ -137,8 +145,8 @@ $(AZURE_PACKAGE)/node_modules/.ready: .venv-node/.ready $(AZURE_PACKAGE)/package
 azure-package: $(VENV)/.dev .venv-go/azd $(AZURE_PACKAGE)/node_modules/.ready  ## what Azure's tools make of this repository
 	$(BIN)/python -m pytest $(AZURE_PACKAGE)/package_checks.py $(AZURE_PACKAGE)/parameter_checks.py
 
-azure-worker: $(VENV)/.dev .venv-azure/.ready .venv-go/azd  ## the Azure function in Azure's own Python worker
-	$(BIN)/python -m pytest tests/azure_function/worker_checks.py
+azure-worker: $(VENV)/.dev .venv-azure/.ready .venv-azure-monitor/.ready .venv-go/azd  ## the Azure function in Azure's own Python worker
+	$(BIN)/python -m pytest tests/azure_function/worker_checks.py tests/azure_function/monitor_checks.py
 
 .venv-rivals/.ready: requirements/rivals.txt | $(VENV)/bin/python
 	@echo "Installing the other MCP servers for Neo4j, to measure beside them: once, about 100 MB"
@@ -275,6 +283,13 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 		--constraint requirements/dev.txt -o requirements/aws.txt
 	$(subst 3.11,3.13,$(LOCK)) requirements/azure-worker.in --constraint requirements.txt -o requirements/azure-worker.txt
 	$(LOCK) pyproject.toml --extra databricks --constraint requirements/dev.txt -o databricks_app/requirements.txt
+	@# Azure Monitor is a version of OpenTelemetry behind; everything else is what the function has without it.
+	sed -n '/^opentelemetry/d; s/^\([a-z].*==.*[^ ]\) *\\$$/\1/p' requirements.txt > requirements/azure.pins
+	$(LOCK) pyproject.toml --extra azure --extra azure-monitor --constraint requirements/azure.pins \
+		-o requirements/azure-monitor.txt
+	rm requirements/azure.pins
+	$(LOCK) pyproject.toml --extra databricks --extra telemetry --constraint requirements/dev.txt \
+		-o requirements/databricks-telemetry.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
 	$(LOCK) requirements/rivals.in -o requirements/rivals.txt
 	$(LOCK) requirements/databricks-agent.in -o requirements/databricks-agent.txt

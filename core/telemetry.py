@@ -45,13 +45,16 @@ _MEASURED = frozenset({"neo4j_m2m.platform", "neo4j_m2m.rule", "gen_ai.tool.name
 
 _REFUSALS = frozenset({"unauthenticated", "forbidden", "not_granted", "refused"})
 
-_DEFAULTS = {
-    "OTEL_SERVICE_NAME": _NAME,
+_DEFAULTS = {"OTEL_SERVICE_NAME": _NAME, "OTEL_LOGS_EXPORTER": "none"}
+"""OpenTelemetry's variables where the operator has set none. Logs stay where the platform collects them."""
+
+_OTLP_DEFAULTS = {
     "OTEL_TRACES_EXPORTER": "otlp",
     "OTEL_METRICS_EXPORTER": "otlp",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
 }
-"""OpenTelemetry's variables where the operator has set none: HTTP, for gRPC is large."""
+"""The same for OpenTelemetry's own configurator: HTTP, for gRPC is large. A platform's configurator has an exporter of
+its own, and fails if these ask it for one that is not installed."""
 
 _written: dict[str, tuple[str, float]] = {}
 """By the name of each stored credential: its version, and since when (seconds since 1970) that is the current one."""
@@ -171,6 +174,13 @@ def _set_up() -> None:
             "opentelemetry-distro and opentelemetry-exporter-otlp-proto-http (the extra telemetry), or add the layer "
             "or agent of your platform: see docs/telemetry.md."
         )
-    for name, value in _DEFAULTS.items():
+    own = entry.value.startswith("opentelemetry.")
+    for name, value in {**_DEFAULTS, **(_OTLP_DEFAULTS if own else {})}.items():
         os.environ.setdefault(name, value)
-    entry.load()().configure()
+    try:
+        entry.load()().configure()
+    except Exception as error:  # noqa: BLE001 - whatever is installed may raise whatever it likes
+        raise SettingsError(
+            f"NEO4J_M2M_TELEMETRY is on, and {entry.name} does not start ({type(error).__name__}). Check the variables "
+            "whose names begin with OTEL_ and what of OpenTelemetry is installed: see docs/telemetry.md."
+        ) from None

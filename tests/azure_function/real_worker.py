@@ -1,7 +1,8 @@
 """Azure's own Python worker, spoken to as the Functions host does: real FunctionRpc messages, in place of a host.
 
-Runs by ``.venv-azure``'s Python 3.13, on its own: ``python -I real_worker.py``. On stdin it is told, as JSON, where the
-app is and which invocations to make; on stdout it says what the worker answered. The app's output is on stderr.
+Runs by the Python 3.13 of an environment that has the worker, on its own: ``python -I real_worker.py``. On stdin it is
+told, as JSON, where the app is and which invocations to make; on stdout it says what the worker answered. The app's
+output is on stderr.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ async def main(told: dict[str, Any]) -> dict[str, Any]:
         said["functions"][function.name] = [json.loads(raw) for raw in function.raw_bindings]
     for together in told["invocations"]:
         said["answers"].append(await asyncio.gather(*(invoked(one, ids) for one in together)))
+    while told["until"] is not None and not os.path.exists(told["until"]):
+        await asyncio.sleep(0.05)
     return said
 
 

@@ -71,18 +71,24 @@ def invocation(function: str, method: str = "POST", body: Any = None, **headers:
 
 
 def worked(
-    published: Path, environ: dict[str, str], *invocations: list[dict[str, Any]], placeholder: bool = False
+    published: Path,
+    environ: dict[str, str],
+    *invocations: list[dict[str, Any]],
+    placeholder: bool = False,
+    python: Path = PYTHON,
+    until: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """What the worker said, and what the app wrote to its log."""
-    assert PYTHON.exists(), "Azure's worker is not installed: make azure-worker does that"
+    """What the worker said, and what the app wrote to its log. The worker runs on ``until`` that file exists."""
+    assert python.exists(), "Azure's worker is not installed: make azure-worker does that"
     told = {
         "directory": str(published),
         "environ": environ,
         "invocations": invocations,
         "placeholder": placeholder,
+        "until": None if until is None else str(until),
     }
     ended = subprocess.run(
-        [str(PYTHON), "-I", str(DRIVER)],
+        [str(python), "-I", str(DRIVER)],
         input=json.dumps(told),
         capture_output=True,
         text=True,
