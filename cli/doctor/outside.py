@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -12,12 +10,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from cli.doctor.network import is_local, look_at_network, look_at_url
 from cli.doctor.proofs import Asked, NoProof, Proof, prove
 from cli.doctor.refusals import cause_of, object_in, said_by
 from cli.settings import CommandLineSettings
-from core.addresses import is_loopback
 from core.finding import Finding, with_rest
-from core.http import HEALTH_PATH, MCP_PATH
+from core.http import HEALTH_PATH
 from core.identity.resource_metadata import WELL_KNOWN
 
 __all__ = ["OUTSIDE_LINKS", "Outside", "look_outside"]
@@ -31,7 +29,6 @@ OUTSIDE_LINKS = (
 _VERSION = "2025-11-25"
 _SECONDS = 60.0
 _WARM_CALLS = 5
-_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 _READ = "RETURN 1 AS one"
 _WRITE = "CREATE (n:NeverMade) DELETE n"
@@ -69,12 +66,12 @@ def look_outside(outside: Outside) -> tuple[list[Finding], list[Finding]]:
     Raises:
         LocalError: The packages of the platform are not installed.
     """
-    with httpx2.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not _local(outside.url)) as client:
+    with httpx2.Client(timeout=_SECONDS, follow_redirects=False, trust_env=not is_local(outside.url)) as client:
         look = _Look(outside, client)
         found: list[Finding] = []
         for step in (
-            _url,
-            _network,
+            lambda look: look_at_url(look.asked.url),
+            lambda look: look_at_network(look.asked.url),
             _closed,
             _discovery,
             _proof,
@@ -93,68 +90,6 @@ def look_outside(outside: Outside) -> tuple[list[Finding], list[Finding]]:
         return with_rest(found, OUTSIDE_LINKS), look.inside
 
 
-def _local(url: str) -> bool:
-    return is_loopback(urlsplit(url).hostname or "")
-
-
-def _url(look: _Look) -> Finding:
-    parts = urlsplit(look.asked.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return Finding("URL", "failed", "This is no URL.", "Write it as https://HOST/mcp.")
-    if parts.scheme == "http" and not _local(look.asked.url):
-        return Finding(
-            "URL", "failed", "The URL has no TLS, so a token would be readable on the way.", "Write https://."
-        )
-    if not parts.path.rstrip("/").endswith(MCP_PATH):
-        return Finding("URL", "warning", f"MCP is served at {MCP_PATH}.", "End the URL in /mcp.")
-    return Finding("URL", "ok", f"{look.asked.url}")
-
-
-def _network(look: _Look) -> Finding:
-    """Name, connection and certificate, looked at as far as the failure of a request leads."""
-    parts = urlsplit(look.asked.url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return Finding(
-            "network",
-            "failed",
-            f"The host {host} is unknown.",
-            "Take the URL from the outputs of the deployment; a private name needs this machine in its network.",
-        )
-    try:
-        with socket.create_connection((host, port), timeout=10) as connection:
-            if parts.scheme == "https":
-                with ssl.create_default_context().wrap_socket(connection, server_hostname=host):
-                    pass
-    except ssl.SSLCertVerificationError as error:
-        return Finding(
-            "network",
-            "failed",
-            f"The certificate of {host} does not hold: {error.verify_message}.",
-            "Set SSL_CERT_FILE to the authority's certificate if a proxy of your network breaks TLS open.",
-        )
-    except ssl.SSLError:
-        return Finding("network", "failed", f"{host}:{port} does not speak TLS.", "Write http:// on this machine only.")
-    except TimeoutError:
-        return Finding(
-            "network", "failed", f"{host}:{port} does not answer.", "Open the way to it, or use its network."
-        )
-    except OSError as error:
-        if look.client.trust_env and _behind_proxy():
-            return Finding("network", "warning", f"{host}:{port} is reached through the proxy only.")
-        why = "refuses the connection" if isinstance(error, ConnectionRefusedError) else "cannot be reached"
-        return Finding("network", "failed", f"{host}:{port} {why}.", "Look whether the server runs, and at the port.")
-    return Finding("network", "ok", f"{host} is {addresses[0][4][0]}; port {port} answers.")
-
-
-def _behind_proxy() -> bool:
-    import urllib.request
-
-    return bool(urllib.request.getproxies().get("https"))
-
-
 def _closed(look: _Look) -> Finding:
     """Nobody may enter without a proof."""
     try:
@@ -164,7 +99,7 @@ def _closed(look: _Look) -> Finding:
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
         return Finding("closed", "ok", f"A call without a proof is refused ({answer.status_code}).")
     if answer.status_code == 200 and "result" in object_in(answer):
-        if _local(look.asked.url):
+        if is_local(look.asked.url):
             return Finding("closed", "ok", "Whoever is on this machine may call: the server asks nobody for a proof.")
         return Finding(
             "closed", "failed", "ANYBODY MAY CALL: the server answers without a proof.", "Take it off the network now."

@@ -5,6 +5,7 @@ A proof is headers for a request, or a signer; and a sentence that says what it 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,8 +71,9 @@ def _sigv4(asked: Asked) -> Proof:
     import botocore.session
 
     found = _FUNCTION_URL.fullmatch(urlsplit(asked.url).hostname or "")
-    session = botocore.session.get_session()
-    region = found[1] if found else session.get_config_variable("region")
+    # botocore reads AWS_DEFAULT_REGION and the profile by itself.
+    by_settings = os.environ.get("AWS_REGION") or botocore.session.get_session().get_config_variable("region")
+    region = found[1] if found else by_settings
     if not region:
         raise NoProof("The region to sign for is not known: set AWS_REGION.")
     try:

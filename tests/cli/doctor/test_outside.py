@@ -285,8 +285,8 @@ def test_a_server_that_asks_nobody_for_a_proof(monkeypatch: pytest.MonkeyPatch) 
     answer = json_answer(200, {"result": {"tools": []}})
     findings = looked(server(unproven=answer))
     assert findings[2].state == "ok", "on this machine that is how it is meant"
-    monkeypatch.setattr(outside_module, "_local", lambda url: False)
-    monkeypatch.setattr(outside_module, "_url", lambda look: Finding("URL", "ok"))
+    monkeypatch.setattr(outside_module, "is_local", lambda url: False)
+    monkeypatch.setattr(outside_module, "look_at_url", lambda url: Finding("URL", "ok"))
     assert "ANYBODY MAY CALL" in failure(looked(server(unproven=answer)), "closed")
 
 
