@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Entry", "LoginGate"]
+from neo4j.exceptions import Neo4jError
+
+from core.graph.login_failures import is_lockout, is_login_refused
+
+if TYPE_CHECKING:
+    from neo4j import AsyncDriver
+
+__all__ = ["LOCKOUT_PAUSE", "Entry", "LoginGate", "LoginWithheld"]
+
+logger = logging.getLogger(__name__)
+
+LOCKOUT_PAUSE = 1.5
+"""Seconds between two attempts while the database locks the user out, which lasts five by default."""
 
 _AT_ONCE = 2
 """Logins under way at once.
@@ -15,6 +30,14 @@ One less than the number of wrong logins in a row after which Neo4j locks the us
 password (``dbms.security.auth_max_failed_attempts``, ``dbms.security.auth_lock_time``:
 https://neo4j.com/docs/operations-manual/current/configuration/configuration-settings/ ).
 """
+
+
+class LoginWithheld(Exception):
+    """A login was not tried, because the database has refused the same one a moment ago, with ``error``."""
+
+    def __init__(self, error: Neo4jError) -> None:
+        super().__init__(error.code)
+        self.error = error
 
 
 class Entry:
@@ -41,10 +64,16 @@ class Entry:
 class LoginGate:
     """Counts sessions and connections of one driver: a session beyond the open ones opens one and waits its turn.
 
-    Until the first one is accepted, one at a time tries. An instance belongs to one event loop.
+    Until the first one is accepted, one at a time tries. A session that counted on an open connection may have to open
+    one after all, if connections break; so what the driver opens passes this gate, too (`guard`). An instance belongs
+    to one event loop.
     """
 
     def __init__(self) -> None:
+        self.quiet_until = 0.0
+        self._refused: Neo4jError | None = None
+        self._locked_out: Neo4jError | None = None
+        self._logins = asyncio.Semaphore(_AT_ONCE)
         self.sessions = 0
         self._connections = 0
         self._turns = asyncio.Semaphore(1)
@@ -65,6 +94,43 @@ class LoginGate:
             if entry is not None:
                 entry.leave()
             self.sessions -= 1
+
+    def guard(self, driver: AsyncDriver, *, constant: bool) -> bool:
+        """Let what ``driver`` opens pass this gate; returns whether that is possible with this version of the driver.
+
+        A new connection then raises `LoginWithheld` while a lockout lasts, and, if the login is ``constant``, after the
+        database has refused it: each further attempt would count against the user.
+
+        The driver (6.4) has no public place for this: a private name, in this function alone. A test says whether it
+        still holds.
+        """
+        pool: Any = getattr(driver, "_pool", None)
+        opener = getattr(pool, "opener", None)
+        if opener is None:
+            logger.warning("this version of the driver does not let logins be counted")
+            return False
+
+        async def opened(*arguments: Any, **named: Any) -> Any:
+            async with self._logins:
+                withheld = self._refused if time.monotonic() >= self.quiet_until else self._locked_out
+                if withheld is not None:
+                    raise LoginWithheld(withheld)
+                try:
+                    return await opener(*arguments, **named)
+                except Neo4jError as error:
+                    if constant and is_login_refused(error):
+                        self._refused = error
+                    elif is_lockout(error):
+                        self.lock_out(error)
+                    raise
+
+        pool.opener = opened
+        return True
+
+    def lock_out(self, error: Neo4jError) -> None:
+        """The database locks the user out: nothing is tried for `LOCKOUT_PAUSE`."""
+        self._locked_out = error
+        self.quiet_until = time.monotonic() + LOCKOUT_PAUSE
 
     def suspect(self) -> None:
         """Reset the counts: connections are gone, or the database locks the user out."""

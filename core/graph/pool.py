@@ -18,7 +18,7 @@ from core.credentials.database_auth import DatabaseAuth, Login, StillRefused, Wo
 from core.credentials.sources import CredentialSource, CredentialVersion, FixedCredential
 from core.errors import Neo4jM2mError
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
-from core.graph.login_gate import Entry, LoginGate
+from core.graph.login_gate import LOCKOUT_PAUSE, Entry, LoginGate, LoginWithheld
 from core.graph.survivors import Survivors
 from core.graph.turns import Turns
 from core.origin import Origin, current_origin
@@ -52,9 +52,6 @@ answers what is sent on a forgotten one. A check at every use would double the c
 _LAST_WORD = 0.3
 """Seconds before a call's deadline at which it stops waiting, so that it can still say what it waited for."""
 
-_LOCKOUT_PAUSE = 1.5
-"""Seconds between two attempts while the database locks the user out, which lasts five by default."""
-
 
 @dataclass(eq=False)
 class _Connected:
@@ -65,7 +62,6 @@ class _Connected:
     auth: DatabaseAuth
     gate: LoginGate = field(default_factory=LoginGate)
     last_use: float = 0.0
-    quiet_until: float = 0.0
     retired: bool = False
 
 
@@ -156,7 +152,7 @@ class Pool:
                 if connected is not self._connected or connected.known == self._refused:
                     continue
                 if login.token is None:
-                    await asyncio.sleep(max(0.0, connected.quiet_until - time.monotonic()))
+                    await asyncio.sleep(max(0.0, connected.gate.quiet_until - time.monotonic()))
                 else:
                     # If a connection was opened with another login, the driver logs it in again on the way.
                     options["auth"] = login.auth
@@ -164,6 +160,8 @@ class Pool:
                     there = database or connected.known.credential.database
                     async with connected.driver.session(database=there, **options) as session:
                         yield Lease(session, entry)
+                except LoginWithheld as withheld:
+                    raise LoginRefused(connected, login, withheld.error) from None
                 except Neo4jError as error:
                     if is_login_refused(error) or is_lockout(error):
                         raise LoginRefused(connected, login, error) from None
@@ -188,12 +186,13 @@ class Pool:
         connected = refusal.connected
         if is_lockout(refusal.error):
             connected.gate.suspect()
-            connected.quiet_until = time.monotonic() + _LOCKOUT_PAUSE
-            if deadline.remaining() < _LOCKOUT_PAUSE + _LAST_WORD:
+            if connected.gate.quiet_until < time.monotonic():
+                connected.gate.lock_out(refusal.error)
+            if deadline.remaining() < LOCKOUT_PAUSE + _LAST_WORD:
                 raise explain_lockout()
             # Most likely the password was changed: more attempts with this one would prolong the lockout.
             with contextlib.suppress(Neo4jM2mError):
-                await self._source.other_than(connected.known, deadline.sooner(_LOCKOUT_PAUSE))
+                await self._source.other_than(connected.known, deadline.sooner(LOCKOUT_PAUSE))
         elif refusal.login.token is None:
             if connected.known != self._refused:
                 logger.error("the database refused this server's login: %s", refusal.error.code)
@@ -287,7 +286,9 @@ class Pool:
             max_connection_pool_size=settings.pool_size + 1,
             notifications_min_severity=NotificationMinimumSeverity.OFF,
         )
-        return _Connected(known, driver, auth)
+        connected = _Connected(known, driver, auth)
+        connected.gate.guard(driver, constant=auth.constant is not None)
+        return connected
 
     def _retire(self, connected: _Connected) -> None:
         """Close a driver that is no longer needed, or let its last session do so."""

@@ -13,7 +13,8 @@ class TcpProxy:
     ``connections`` counts those that were opened, ``open`` those that are open, ``turns`` how often the client spoke
     after the server had, that is round trips, ``received`` the bytes that the server sent. ``delay`` is in seconds,
     each way. With ``swallow`` new connections are accepted and get no answer; with ``stall`` open ones are left open
-    and carry nothing any more, as behind a NAT that has forgotten them.
+    and carry nothing any more, as behind a NAT that has forgotten them. ``refused_logins`` counts the logins that the
+    database refused, and ``locked_out`` those that it refused because there were too many.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -26,6 +27,8 @@ class TcpProxy:
         self.connections = 0
         self.turns = 0
         self.received = 0
+        self.refused_logins = 0
+        self.locked_out = 0
         self.delay = 0.0
         self.swallow = False
         self.stall: set[int] = set()
@@ -105,7 +108,10 @@ class TcpProxy:
                 if from_client and not self._client_spoke_last:
                     self.turns += 1
                 self._client_spoke_last = from_client
-                self.received += 0 if from_client else len(data)
+                if not from_client:
+                    self.received += len(data)
+                    self.refused_logins += data.count(b"Neo.ClientError.Security.Unauthorized")
+                    self.locked_out += data.count(b"Neo.ClientError.Security.AuthenticationRateLimit")
                 queue.put_nowait((loop.time() + self.delay, data))
         except (ConnectionError, OSError):
             pass

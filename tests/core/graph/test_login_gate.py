@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
-from core.graph.login_gate import LoginGate
+import neo4j
+import pytest
+from neo4j.exceptions import AuthError
+
+from core.graph.login_gate import LoginGate, LoginWithheld
+from local.neo4j import EmbeddedNeo4j
+from tests.support.tcp_proxy import TcpProxy
 
 
 class Watch:
@@ -61,3 +67,25 @@ async def test_under_suspicion_one_at_a_time_tries_again() -> None:
         gate.suspect()
         await asyncio.gather(*(watch.session(gate, let_in=False) for _ in range(5)))
     assert watch.most == 1
+
+
+async def test_what_the_driver_opens_is_counted_and_a_refused_login_is_not_presented_again(
+    scratch_database: EmbeddedNeo4j,
+) -> None:
+    """``guard`` stands on a private name of the driver: this fails where another version does not have it."""
+    async with (
+        TcpProxy.to(scratch_database.uri) as proxy,
+        neo4j.AsyncGraphDatabase.driver(proxy.uri, auth=("nobody", "canary-nobodys-61ba")) as driver,
+    ):
+        assert LoginGate().guard(driver, constant=True)
+
+        async def attempt() -> None:
+            async with driver.session() as session:
+                await session.run("RETURN 1")
+
+        ends = await asyncio.gather(*(attempt() for _ in range(12)), return_exceptions=True)
+        assert {type(end) for end in ends} == {AuthError, LoginWithheld}
+        assert proxy.refused_logins == 2
+        with pytest.raises(LoginWithheld):
+            await attempt()
+        assert proxy.refused_logins == 2

@@ -111,6 +111,34 @@ async def test_a_password_that_is_changed_under_load_loses_no_call_though_the_st
     assert went_on
 
 
+async def test_connections_that_all_break_at_a_changed_password_do_not_lock_the_user_out(rotated: Rotated) -> None:
+    """Three wrong logins in a row lock the user out. Callers that counted on open connections log in all at once."""
+    async with TcpProxy.to(rotated.uri) as proxy:
+        rotated.store(await asyncio.to_thread(rotated.change), proxy.uri)
+        views, over, answered = rotated.views(), asyncio.Event(), list[object]()
+
+        async def caller() -> None:
+            while not over.is_set():
+                answered.append(await read(views))
+                await asyncio.sleep(0.01)  # so that some connections are idle when all break
+
+        callers = [asyncio.ensure_future(caller()) for _ in range(16)]
+        for _ in range(5):
+            before = len(answered)
+            assert await soon(lambda before=before: len(answered) > before + 200)  # type: ignore[misc]
+            password = await asyncio.to_thread(rotated.change)
+            proxy.drop_all()
+            await asyncio.sleep(0.3)
+            rotated.store(password, proxy.uri)
+        before = len(answered)
+        assert await soon(lambda: len(answered) > before + 200)
+        over.set()
+        await asyncio.gather(*callers)
+        await views.close()
+    assert 1 <= proxy.refused_logins <= 10, "two at once, five times"
+    assert proxy.locked_out == 0
+
+
 async def test_a_write_survives_a_rotation_too_and_is_made_once(rotated: Rotated, views: DatabaseScopes) -> None:
     rotated.store(await asyncio.to_thread(rotated.change))
     await read(views)
