@@ -11,4 +11,6 @@ param blueprintIds = [
 ]
 param secretsOfficerId = '00000000-0000-0000-0000-000000000003'
 param alertEmail = 'graph-operators@example.com'
+param rotation = 'off' // two_users, or single_user: docs/rotation.md
+param rotationEvents = 'false' // true, once the rotation's package is published
 param foundryProjectId = '' // the Foundry project that gets the connection; empty for none

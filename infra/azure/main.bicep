@@ -1,6 +1,6 @@
 // Everything that the function on Azure needs, in one resource group. No value here or in its outputs is a secret:
 // the database credential is put into the vault afterwards, and identities do the rest. docs/azure.md walks through it.
-metadata description = 'neo4j-m2m as an Azure Function: identity, vault, storage, logs and the function app.'
+metadata description = 'neo4j-m2m as an Azure Function: identity, vault, storage, logs, the function app and, if asked for, the rotation.'
 
 targetScope = 'resourceGroup'
 
@@ -170,6 +170,34 @@ param alertFailedCalls int = 5
 @minValue(1)
 param alertSlowMilliseconds int = 5000
 
+@description('Whether and how a function app of its own rotates the database credential. two_users: no call waits. single_user: calls that log in then may.')
+@allowed([
+  'off'
+  'two_users'
+  'single_user'
+])
+param rotation string = 'off'
+
+@description('Days from one rotation to the next.')
+@minValue(1)
+@maxValue(3620)
+param rotationDays int = 30
+
+@description('The names of the secrets that are rotated, with commas between them; if empty, secretName. Each has database users of its own.')
+param rotatedSecrets string = ''
+
+@description('The name of the secret with the credential of the database\'s administrator, in a vault of its own, which only the rotation reads. single_user does without.')
+@minLength(1)
+@maxLength(127)
+param adminSecretName string = 'neo4j-administrator'
+
+@description('Whether Event Grid tells the rotation of secrets near their expiry. Set it to true, and deploy again, once the package is published to the rotation\'s function app.')
+@allowed([
+  'false'
+  'true'
+])
+param rotationEvents string = 'false'
+
 @description('The resource id of the Foundry project that gets a connection to the function; empty for none. azd asks for it.')
 param foundryProjectId string
 
@@ -195,6 +223,10 @@ var named = union(clients, blueprints, [
 ], each => !empty(each)))
 var noGuids = filter(named, each => join(map(split(each, '-'), part => string(length(part))), '-') != '8-4-4-4-12')
 var byToken = callerAuth == 'entra'
+var rotates = rotation != 'off'
+var rotated = empty(rotatedSecrets) ? [
+  secretName
+] : map(split(rotatedSecrets, ','), each => trim(each))
 
 // Whatever cannot work is said here, before anything is created; each text ends as a sentence.
 var problems = filter([
@@ -206,6 +238,11 @@ var problems = filter([
   callerAuth == 'function_key' && !empty(keysSecretName) ? 'callerAuth is function_key, which knows no API keys: leave keysSecretName empty.' : ''
   inbound == 'private' && network != 'private' ? 'inbound is private, and there is no network: set network to private, too.' : ''
   empty(publicUrl) || startsWith(publicUrl, 'https://') ? '' : 'publicUrl has to begin with https://.'
+  rotates && contains(rotated, '') ? 'rotatedSecrets (azd: ROTATED_SECRETS) names a secret without a name: write the names with one comma between two.' : ''
+  rotates && contains(rotated, adminSecretName) ? 'rotatedSecrets names the administrator\'s secret, which is in another vault: rotate only what the server reads.' : ''
+  rotates && !empty(keysSecretName) && contains(rotated, keysSecretName) ? 'rotatedSecrets names the secret with the API keys, which is no login of the database.' : ''
+  rotationEvents == 'true' && !rotates ? 'rotationEvents is true, and nothing rotates: set rotation (azd: ROTATION), too.' : ''
+  rotationEvents == 'true' && inbound == 'private' ? 'rotationEvents is true, and inbound is private: Event Grid reaches no app that is private. Leave it false; the daily timer rotates without events.' : ''
   empty(alertEmail) || contains(alertEmail, '@') ? '' : 'alertEmail is no mail address.'
   empty(foundryProjectId) || length(split(foundryProjectId, '/')) == 11 && contains(toLower(foundryProjectId), '/providers/microsoft.cognitiveservices/accounts/') ? '' : 'foundryProjectId (azd: FOUNDRY_PROJECT_ID) is no resource id of a project: /subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…/projects/… .'
 ], each => !empty(each))
@@ -302,41 +339,16 @@ module vault 'modules/vault.bicep' = {
   }
 }
 
-module privateNetwork 'modules/network.bicep' = if (isPrivate) {
-  name: 'network'
+module privateNetwork 'modules/private.bicep' = if (isPrivate) {
+  name: 'private'
   params: {
     suffix: suffix
     location: location
     tags: tags
     addressPrefix: addressPrefix
-  }
-}
-
-module vaultEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
-  name: 'vault-endpoint'
-  params: {
-    name: 'pe-vault-${suffix}'
-    location: location
-    tags: tags
-    networkId: privateNetwork!.outputs.networkId
-    subnetId: privateNetwork!.outputs.endpointSubnetId
-    serviceId: vault.outputs.vaultId
-    service: 'vault'
-    zoneName: 'privatelink.vaultcore.azure.net'
-  }
-}
-
-module storageEndpoint 'modules/endpoint.bicep' = if (isPrivate) {
-  name: 'storage-endpoint'
-  params: {
-    name: 'pe-storage-${suffix}'
-    location: location
-    tags: tags
-    networkId: privateNetwork!.outputs.networkId
-    subnetId: privateNetwork!.outputs.endpointSubnetId
-    serviceId: storage.outputs.accountId
-    service: 'blob'
-    zoneName: 'privatelink.blob.${environment().suffixes.storage}'
+    rotates: rotates
+    vaultId: vault.outputs.vaultId
+    storageId: storage.outputs.accountId
   }
 }
 
@@ -347,13 +359,14 @@ module function 'modules/function.bicep' = {
     suffix: suffix
     location: location
     tags: tags
+    service: 'mcp'
     pythonVersion: pythonVersion
     identityId: identity.id
     identityClientId: identity.properties.clientId
     blobEndpoint: storage.outputs.blobEndpoint
     deploymentContainer: storage.outputs.deploymentContainer
     insightsConnectionString: monitoring.outputs.connectionString
-    serverSettings: union(moreSettings, serverSettings)
+    appSettings: union(moreSettings, serverSettings)
     subnetId: isPrivate ? privateNetwork!.outputs.functionSubnetId : ''
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
@@ -370,8 +383,7 @@ module function 'modules/function.bicep' = {
   }
   // The host fetches its package and its keys from the storage when it starts.
   dependsOn: [
-    storageEndpoint
-    vaultEndpoint
+    privateNetwork
   ]
 }
 
@@ -416,6 +428,41 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
   }
 }
 
+module rotationApp 'modules/rotation.bicep' = if (rotates) {
+  name: 'rotation'
+  params: {
+    suffix: suffix
+    hostName: hostName
+    location: location
+    tags: tags
+    mode: rotation
+    rotatedSecrets: join(rotated, ',')
+    everyDays: rotationDays
+    adminSecretName: adminSecretName
+    vaultName: vault.outputs.vaultName
+    vaultUrl: vault.outputs.vaultUrl
+    tenantId: tenant().tenantId
+    writerPrincipalId: secretsOfficerId
+    writerPrincipalType: secretsOfficerType
+    retentionInDays: vaultRetentionDays
+    insightsName: monitoring.outputs.insightsName
+    insightsConnectionString: monitoring.outputs.connectionString
+    workspaceId: monitoring.outputs.workspaceId
+    pythonVersion: pythonVersion
+    isPrivate: isPrivate
+    networkId: isPrivate ? privateNetwork!.outputs.networkId : ''
+    endpointSubnetId: isPrivate ? privateNetwork!.outputs.endpointSubnetId : ''
+    subnetId: isPrivate ? privateNetwork!.outputs.rotationSubnetId : ''
+    publicAccess: inbound == 'public'
+    subscribes: rotationEvents == 'true'
+    actionGroupId: empty(alertEmail) ? '' : alerts!.outputs.actionGroupId
+  }
+  // Its endpoints are in the same DNS zones, which are not to be written at the same time.
+  dependsOn: [
+    functionEndpoint
+  ]
+}
+
 @description('The name of the function app, for func azure functionapp publish.')
 output functionName string = function.outputs.functionName
 
@@ -457,3 +504,24 @@ output outboundAddress string = isPrivate ? privateNetwork!.outputs.outboundAddr
 
 @description('The maximum number of connections to the database: instances times connections of each.')
 output connectionBudget int = maximumInstanceCount * poolSize
+
+@description('Whether the rotation is deployed; azd publishes its package then.')
+output rotates bool = rotates
+
+@description('The name of the rotation\'s function app, for func azure functionapp publish; empty if nothing rotates.')
+output rotationFunctionName string = rotates ? rotationApp!.outputs.functionName : ''
+
+@description('The URL that rotates on demand, with a key of the rotation\'s function app; empty if nothing rotates.')
+output rotateUrl string = rotates ? rotationApp!.outputs.rotateUrl : ''
+
+@description('The URL of the vault, for neo4j-m2m bootstrap.')
+output vaultUrl string = vault.outputs.vaultUrl
+
+@description('The name of the administrator\'s vault, for az keyvault secret set; empty if there is none.')
+output adminVaultName string = rotates ? rotationApp!.outputs.adminVaultName : ''
+
+@description('The URL of the administrator\'s vault, for neo4j-m2m bootstrap; empty if there is none.')
+output adminVaultUrl string = rotates ? rotationApp!.outputs.adminVaultUrl : ''
+
+@description('The name that the secret with the administrator\'s credential must have.')
+output administratorSecretName string = adminSecretName

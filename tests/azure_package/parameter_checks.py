@@ -16,8 +16,8 @@ import pytest
 from azure_function.settings import AzureSettings
 from core.identity.issuers import TrustedIssuer, read_issuers
 from tests.azure_package.packers import AZD
+from tests.infra.azure_templates import AGENT, APP_ID, AZURE, BLUEPRINT, ELSEWHERE, FOUNDRY, MAIN, PROJECT
 from tests.infra.bicep_values import Failed, Template
-from tests.infra.test_azure_bicep import AGENT, APP_ID, AZURE, BLUEPRINT, ELSEWHERE, FOUNDRY, MAIN, PROJECT
 
 pytestmark = pytest.mark.processes
 

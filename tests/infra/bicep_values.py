@@ -1,8 +1,8 @@
 """Values of Bicep's expressions: what Resource Manager would make of a file's parameters and variables.
 
 Only as much of the language as `infra` uses, for there is no compiler here: texts with ``${…}`` in them, arrays,
-objects, calls, lambdas, ``?:``, ``&&``, ``||``, ``==``, ``!=``, ``!`` and member access. Names are looked up when they
-are needed, as Resource Manager does.
+objects, calls, lambdas, ``?:``, ``&&``, ``||``, ``==``, ``!=``, ``+``, ``!`` and member access. Names are looked up
+when they are needed, as Resource Manager does.
 
 Source: https://learn.microsoft.com/azure/azure-resource-manager/bicep/operators .
 """
@@ -10,6 +10,7 @@ Source: https://learn.microsoft.com/azure/azure-resource-manager/bicep/operators
 from __future__ import annotations
 
 import functools
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ class Failed(Exception):
     """Resource Manager refuses the deployment; the text is the reason."""
 
 
-_TOKEN = re.compile(r"\s*(?://[^\n]*\n\s*)*(?P<token>[A-Za-z_]\w*|\d+|&&|\|\||==|!=|=>|[?:!.,()\[\]{}'])")
+_TOKEN = re.compile(r"\s*(?://[^\n]*\n\s*)*(?P<token>[A-Za-z_]\w*|\d+|&&|\|\||==|!=|=>|[?:!.,+()\[\]{}'])")
 
 _DECLARATION = re.compile(
     r"^(?:param (?P<param>\w+) \w+(?: = (?P<default>.+?))?|var (?P<var>\w+) = (?P<value>.+?))$"
@@ -105,6 +106,10 @@ def _check(name: str, value: Any, parameter: dict[str, Any]) -> None:
         raise Failed(f"{name} is too short")
     if "max_length" in limits and len(value) > limits["max_length"]:
         raise Failed(f"{name} is too long")
+    if "min_value" in limits and value < limits["min_value"]:
+        raise Failed(f"{name} is too small")
+    if "max_value" in limits and value > limits["max_value"]:
+        raise Failed(f"{name} is too large")
 
 
 class _Scope:
@@ -175,11 +180,18 @@ class _Expression:
         return left
 
     def _compared(self) -> _Made:
-        left = self._negated()
+        left = self._added()
         if self._peek() not in ("==", "!="):
             return left
-        equal, right = self._take() == "==", self._negated()
+        equal, right = self._take() == "==", self._added()
         return lambda scope: (left(scope) == right(scope)) is equal
+
+    def _added(self) -> _Made:
+        left = self._negated()
+        while self._peek() == "+":
+            self._take()
+            left = _joined(lambda a, b: a() + b(), left, self._negated())
+        return left
 
     def _negated(self) -> _Made:
         if self._peek() != "!":
@@ -190,8 +202,11 @@ class _Expression:
 
     def _member(self) -> _Made:
         value = self._primary()
-        while self._peek() in (".", "[") and self._text[self._at] in ".[":
-            if self._take() == ".":
+        while self._peek() in (".", "[", "!") and self._text[self._at] in ".[!":
+            mark = self._take()
+            if mark == "!":  # says that what stands before it is there, and does nothing
+                continue
+            if mark == ".":
                 value = _element(value, _constant(self._take()))
             else:
                 value = _element(value, self.conditional())
@@ -291,7 +306,12 @@ def _union(*values: Any) -> Any:
     return found
 
 
+def _subnet(network: str, bits: int, index: int) -> str:
+    return str(list(ipaddress.ip_network(network).subnets(new_prefix=bits))[index])
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "cidrSubnet": _subnet,
     "concat": lambda *arrays: [value for each in arrays for value in each],
     "contains": lambda whole, part: part in whole,
     "empty": lambda value: not value,

@@ -1,5 +1,6 @@
-// The function app. Its settings say where secrets are; they contain no secret.
-metadata description = 'A Flex Consumption function app that runs as one user-assigned identity, behind App Service authentication.'
+// A function app: the server, or with other settings the rotation. Its settings say where secrets are; they contain no
+// secret.
+metadata description = 'A Flex Consumption function app that runs as one user-assigned identity, the server behind App Service authentication.'
 
 @description('The name of the function app; the first part of its host name.')
 param name string
@@ -12,6 +13,13 @@ param location string
 
 @description('Tags of every resource.')
 param tags object
+
+@description('The service of azure.yaml whose package is published here.')
+@allowed([
+  'mcp'
+  'rotation'
+])
+param service string
 
 @description('The Python of the function.')
 param pythonVersion string
@@ -31,8 +39,8 @@ param deploymentContainer string
 @description('Where telemetry is sent.')
 param insightsConnectionString string
 
-@description('The server\'s own settings: NEO4J_M2M_ names and their values.')
-param serverSettings object
+@description('The app\'s own settings: NEO4J_M2M_ names and their values.')
+param appSettings object
 
 @description('The resource id of a subnet to integrate with; empty for none.')
 param subnetId string
@@ -44,34 +52,34 @@ param instanceMemoryMB int
 param maximumInstanceCount int
 
 @description('Instances that always run.')
-param alwaysReadyInstances int
+param alwaysReadyInstances int = 0
 
 @description('Requests that one instance answers at the same time.')
 param concurrencyPerInstance int
 
 @description('Whether App Service verifies tokens before the function does.')
-param easyAuth bool
+param easyAuth bool = false
 
 @description('Whether the function answers on the internet.')
 param publicAccess bool
 
 @description('The URL of the MCP endpoint on a domain of one\'s own; empty for the one that Azure gives.')
-param publicUrl string
+param publicUrl string = ''
 
 @description('The scope that a client asks a token for.')
-param tokenScope string
+param tokenScope string = ''
 
 @description('The issuer whose tokens App Service lets through.')
-param tokenIssuer string
+param tokenIssuer string = ''
 
 @description('The application id of the API\'s registration.')
-param apiClientId string
+param apiClientId string = ''
 
 @description('The audiences that App Service lets through.')
-param audiences array
+param audiences array = []
 
 @description('The client ids that App Service lets through.')
-param clientIds array
+param clientIds array = []
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   name: 'plan-${suffix}'
@@ -90,7 +98,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 resource app 'Microsoft.Web/sites@2024-11-01' = {
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'mcp' })
+  tags: union(tags, { 'azd-service-name': service })
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -157,29 +165,30 @@ var hostSettings = {
 
 var mcpUrl = empty(publicUrl) ? 'https://${app.properties.defaultHostName}/mcp' : publicUrl
 
-var publicSettings = {
+var publicSettings = service == 'mcp' ? {
   NEO4J_M2M_PUBLIC_URL: mcpUrl
-}
+} : {}
 
 // With this, App Service serves the protected resource metadata (RFC 9728), which it otherwise hides behind itself.
 var discoverySettings = easyAuth ? {
   WEBSITE_AUTH_PRM_DEFAULT_WITH_SCOPES: tokenScope
 } : {}
 
-resource appSettings 'Microsoft.Web/sites/config@2024-11-01' = {
+resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(serverSettings, publicSettings, discoverySettings, hostSettings)
+  properties: union(appSettings, publicSettings, discoverySettings, hostSettings)
 }
 
-// The second wall. It answers 401 and never redirects; the function verifies every token again.
+// The second wall, before the server only: to the rotation come Event Grid and the holder of a function key, and neither
+// has a token of Entra. It answers 401 and never redirects; the function verifies every token again.
 // What follows is written one after the other: written at the same time, settings of such siblings were lost.
 // https://github.com/Azure/reliable-web-app-pattern-dotnet/issues/132
 resource authSettings 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'authsettingsV2'
   dependsOn: [
-    appSettings
+    settings
   ]
   properties: {
     platform: {

@@ -14,6 +14,34 @@ param tags object
 @description('The addresses of the network; at least a /24.')
 param addressPrefix string
 
+@description('Whether there is a subnet for the rotation, too.')
+param rotates bool
+
+// A Flex Consumption app integrates with a subnet of this kind; the resource provider Microsoft.App must be registered.
+var delegations = [
+  {
+    name: 'function'
+    properties: {
+      serviceName: 'Microsoft.App/environments'
+    }
+  }
+]
+
+// Of its own, so that the server's instances cannot take the addresses that a rotation needs. It leaves by the same
+// gateway, and so by the address that the database's allow-list names.
+var rotationSubnets = rotates ? [
+  {
+    name: 'rotation'
+    properties: {
+      addressPrefix: cidrSubnet(addressPrefix, 26, 2)
+      natGateway: {
+        id: nat.id
+      }
+      delegations: delegations
+    }
+  }
+] : []
+
 resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
   name: 'pip-${suffix}'
   location: location
@@ -53,7 +81,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         addressPrefix
       ]
     }
-    subnets: [
+    subnets: concat([
       {
         name: 'function'
         properties: {
@@ -61,15 +89,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
           natGateway: {
             id: nat.id
           }
-          // A Flex Consumption app integrates with this; the resource provider Microsoft.App must be registered.
-          delegations: [
-            {
-              name: 'function'
-              properties: {
-                serviceName: 'Microsoft.App/environments'
-              }
-            }
-          ]
+          delegations: delegations
         }
       }
       {
@@ -78,7 +98,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
           addressPrefix: cidrSubnet(addressPrefix, 26, 1)
         }
       }
-    ]
+    ], rotationSubnets)
   }
 }
 
@@ -100,6 +120,9 @@ output endpointSubnetId string = endpointSubnet.id
 
 @description('The resource id of the subnet that the function integrates with.')
 output functionSubnetId string = functionSubnet.id
+
+@description('The resource id of the subnet that the rotation integrates with; empty if there is none.')
+output rotationSubnetId string = rotates ? '${network.id}/subnets/rotation' : ''
 
 @description('The address from which the function connects to the database.')
 output outboundAddress string = address.properties.ipAddress
