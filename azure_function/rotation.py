@@ -50,10 +50,16 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 async def _rotate(
     names: Iterable[str], *, settle: float = SETTLE
 ) -> tuple[list[RotationReport], dict[str, RotationError | SecretError]]:
-    async with _one_at_a_time:
-        return await rotate_each(
-            names, vault, _administrators, settings.admin_secret, mode=settings.rotation_mode, settle=settle
-        )
+    """Rotate each of ``names``; whoever calls this has the lock, and looked at the secrets under it."""
+    return await rotate_each(
+        names, vault, _administrators, settings.admin_secret, mode=settings.rotation_mode, settle=settle
+    )
+
+
+def _is_near(expires: datetime.datetime | None) -> bool:
+    """Whether a secret is to be rotated now: it expires soon, has expired, or has no expiry at all."""
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=settings.rotate_days_before)
+    return expires is None or expires < soon
 
 
 def _raise_if_any(failed: dict[str, RotationError | SecretError]) -> None:
@@ -65,33 +71,40 @@ def _raise_if_any(failed: dict[str, RotationError | SecretError]) -> None:
 @app.function_name("near_expiry")
 @app.event_grid_trigger(arg_name="event")
 async def near_expiry(event: func.EventGridEvent) -> None:
-    """Rotate the secret that an event is about, unless that was done already: Event Grid may deliver an event twice."""
+    """Rotate the secret that an event is about, unless that was done already, or is not due.
+
+    Event Grid delivers an event again if it has no answer in 30 seconds, so the first delivery may still be at work.
+    And Key Vault tells of every secret that is valid for less than 30 days, also of one that was rotated just now.
+    """
     about = event.get_json()
     name, version = str(about.get("ObjectName", "")), str(about.get("Version", ""))
     if event.event_type not in _EVENTS or name not in settings.rotated_secrets:
         return
-    current, _ = await vault.state(name)
-    if version != current:
-        logger.info("%s: the event is about an earlier version, and it was rotated since", name)
-        return
-    _raise_if_any((await _rotate([name]))[1])
+    async with _one_at_a_time:
+        current, expires = await vault.state(name)
+        if version != current:
+            logger.info("%s: the event is about an earlier version, and it was rotated since", name)
+        elif not _is_near(expires):
+            logger.info("%s: the event comes before the days in which it is rotated", name)
+        else:
+            _raise_if_any((await _rotate([name]))[1])
 
 
 @app.function_name("rotate_when_near")
 @app.timer_trigger(arg_name="timer", schedule="0 17 3 * * *")
 async def rotate_when_near(timer: func.TimerRequest) -> None:
     """Rotate what expires soon, or has no expiry at all, in case that no event has come."""
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=settings.rotate_days_before)
-    near, failed = [], {}
-    for name in settings.rotated_secrets:
-        try:
-            _, expires = await vault.state(name)
-        except SecretError as error:
-            failed[name] = error
-            continue
-        if expires is None or expires < soon:
-            near.append(name)
-    _raise_if_any({**failed, **(await _rotate(near))[1]})
+    async with _one_at_a_time:
+        near, failed = [], {}
+        for name in settings.rotated_secrets:
+            try:
+                _, expires = await vault.state(name)
+            except SecretError as error:
+                failed[name] = error
+                continue
+            if _is_near(expires):
+                near.append(name)
+        _raise_if_any({**failed, **(await _rotate(near))[1]})
 
 
 @app.function_name("rotate_on_demand")
@@ -105,7 +118,8 @@ async def rotate_on_demand(req: func.HttpRequest) -> func.HttpResponse:
     if not isinstance(asked, dict) or asked.get("secret", settings.rotated_secrets[0]) not in settings.rotated_secrets:
         return _answer(400, {"error": "Send nothing, or JSON with secret: one of those that this app rotates."})
     names = [asked["secret"]] if "secret" in asked else settings.rotated_secrets
-    done, failed = await _rotate(names, settle=0.0 if asked.get("now") is True else SETTLE)
+    async with _one_at_a_time:
+        done, failed = await _rotate(names, settle=0.0 if asked.get("now") is True else SETTLE)
     said = {
         "rotated": [dataclasses.asdict(report) for report in done],
         "failed": {name: str(error) for name, error in failed.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import importlib
 import json
@@ -107,6 +108,41 @@ async def test_an_event_rotates_and_the_same_event_delivered_again_does_not(rota
     rotated, _ = await rotation.module.vault.state(SECRET)
     await rotation.event(Version=version)
     assert (await rotation.module.vault.state(SECRET))[0] == rotated
+
+
+async def test_an_event_delivered_again_while_the_first_is_at_work_rotates_once_and_nothing_fails(
+    rotation: RotationApp,
+) -> None:
+    """Event Grid waits for 30 seconds, less than a rotation may take, and then delivers the event again.
+
+    Source: https://learn.microsoft.com/azure/event-grid/delivery-and-retry .
+    """
+    version, _ = await rotation.module.vault.state(SECRET)
+    await asyncio.gather(*(rotation.event(Version=version) for _ in range(3)))
+    assert rotation.username() == f"{rotation.user}_alternate"
+
+
+async def test_an_event_and_the_timer_at_the_same_time_rotate_once_and_nothing_fails(rotation: RotationApp) -> None:
+    version, _ = await rotation.module.vault.state(SECRET)
+    await asyncio.gather(rotation.event(Version=version), rotation.module.rotate_when_near(None))
+    assert rotation.username() == f"{rotation.user}_alternate"
+
+
+async def test_an_event_that_comes_before_the_operator_s_days_rotates_nothing(rotation: RotationApp) -> None:
+    """Key Vault tells of each secret that is valid for less than 30 days, also of one that was rotated just now."""
+    await rotation.event()
+    rotated = rotation.azure.vault.current(SECRET)
+    await rotation.event()
+    assert rotation.azure.vault.current(SECRET) == rotated
+
+
+async def test_an_expired_secret_is_rotated(rotation: RotationApp) -> None:
+    client = rotation.module.vault
+    text = rotation.azure.vault.current(SECRET).get_secret_value()
+    gone = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    await client.ask(SECRET, lambda sdk: sdk.set_secret(SECRET, text, expires_on=gone))
+    await rotation.event(kind="Microsoft.KeyVault.SecretExpired")
+    assert rotation.username() == f"{rotation.user}_alternate"
 
 
 async def test_a_rotated_secret_expires_and_has_the_tags_of_the_tutorial(rotation: RotationApp) -> None:
