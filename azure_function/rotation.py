@@ -1,4 +1,4 @@
-"""The rotation function app: ``azure_function.rotation.app``, which ``rotation_app.py`` shows to the worker.
+"""The rotation function app, which ``rotation_app.py`` shows to the worker by way of ``azure_function.rotation_entry``.
 
 It is a function app of its own, with an identity of its own that may write one vault and read the administrator's:
 Event Grid tells it that a secret is near its expiry, a timer looks every day, and whoever has a function key may ask.

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import importlib
 import json
+import os
 import secrets
 import sys
 import time
@@ -202,6 +203,31 @@ async def test_a_vault_in_trouble_fails_the_event_so_that_it_is_delivered_again(
     rotation.azure.vault.writers = frozenset({rotation.azure.tenant.rotation.object_id})
     await rotation.event()
     assert rotation.username() == f"{rotation.user}_alternate"
+
+
+@pytest.mark.parametrize("wrong", [{}, {"NEO4J_M2M_ROTATED_SECRETS": ""}, {"NEO4J_M2M_VALID_DAYS": "soon"}])
+async def test_a_misconfigured_app_has_the_same_functions_and_each_says_what_to_correct(
+    rotation: RotationApp, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    """Without functions the host would run nothing, and nobody would notice."""
+    names = sorted(each.get_function_name() for each in rotation.module.app.get_functions())
+    for name in [name for name in os.environ if name.startswith("NEO4J_M2M_") and (not wrong or name in wrong)]:
+        monkeypatch.delenv(name)
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    for name in ("azure_function.rotation", "azure_function.rotation_entry"):
+        sys.modules.pop(name, None)
+    functions = importlib.import_module("azure_function.rotation_entry").app.get_functions()
+    assert sorted(each.get_function_name() for each in functions) == names
+    for each in functions:
+        own: Any = each.get_user_function()
+        if each.get_function_name() == "rotate_on_demand":
+            answer = await own(func.HttpRequest("POST", "https://localhost/rotate", body=b""))
+            assert answer.status_code == 503
+            assert b"NEO4J_M2M" not in answer.get_body()
+        else:
+            with pytest.raises(RotationError, match=r"misconfigured.*NEO4J_M2M_"):
+                await own(None)
 
 
 async def test_the_servers_own_identity_can_neither_write_nor_read_the_administrators_vault(

@@ -227,3 +227,37 @@ def test_behind_a_function_key_the_caller_is_the_principal_of_the_settings_and_h
     )
     assert [together[0]["status"] for together in said["answers"]] == [200, 200]
     assert '"id":"foundry","kind":"api_key"' in log
+
+
+ROTATES = {
+    "near_expiry": ("eventGridTrigger", "event"),
+    "rotate_when_near": ("timerTrigger", "timer"),
+    "rotate_on_demand": ("httpTrigger", "req"),
+}
+"""Of each function of the rotation the trigger, and the name by which it gets what triggered it."""
+
+SECOND_APP = {"PYTHON_SCRIPT_FILE_NAME": "rotation_app.py"}
+
+
+@pytest.mark.parametrize("placeholder", [False, True], ids=["a fresh worker", "a worker that was waiting"])
+@pytest.mark.parametrize("administrator", ["neo4j-administrator", ""], ids=["configured", "misconfigured"])
+def test_the_same_package_is_the_rotation_where_a_setting_names_its_file(
+    published: Path, running: Subscription, administrator: str, placeholder: bool
+) -> None:
+    more = {"NEO4J_M2M_ROTATED_SECRETS": SECRET, "NEO4J_M2M_ADMIN_SECRET": administrator}
+    said, _ = worked(published, {**running.rotation_environ, **SECOND_APP, **more}, placeholder=placeholder)
+    assert said["loaded"], said["exception"]
+    triggers = {name: bindings[0] for name, bindings in said["functions"].items()}
+    assert {name: (trigger["type"], trigger["name"]) for name, trigger in triggers.items()} == ROTATES
+    on_demand = triggers["rotate_on_demand"]
+    assert (on_demand["route"], on_demand["authLevel"].upper()) == ("rotate", "FUNCTION")
+    assert [method.upper() for method in on_demand["methods"]] == ["POST"]
+
+
+def test_a_misconfigured_rotation_answers_503_and_its_log_says_why(published: Path) -> None:
+    asked = {**invocation("rotate_on_demand"), "path": "/rotate"}
+    said, log = worked(published, SECOND_APP, [asked])
+    answer = said["answers"][0][0]
+    assert answer["status"] == 503
+    assert "NEO4J_M2M" not in answer["body"]
+    assert log.count("NEO4J_M2M_VAULT_URL") == 2

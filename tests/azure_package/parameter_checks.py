@@ -12,10 +12,11 @@ import subprocess
 from typing import Any
 
 import pytest
+import yaml
 
 from azure_function.settings import AzureSettings
 from core.identity.issuers import TrustedIssuer, read_issuers
-from tests.azure_package.packers import AZD
+from tests.azure_package.packers import AZD, ROOT
 from tests.infra.azure_templates import AGENT, APP_ID, AZURE, BLUEPRINT, ELSEWHERE, FOUNDRY, MAIN, PROJECT
 from tests.infra.bicep_values import Failed, Template
 
@@ -134,6 +135,9 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"CALLER_CLIENT_IDS": AGENT, "ALERT_EMAIL": "ada"}, "alertEmail"),
     ({"CALLER_CLIENT_IDS": AGENT, "FOUNDRY_PROJECT_ID": "p"}, "foundryProjectId"),
     ({"CALLER_CLIENT_IDS": AGENT, "AZURE_ENV_NAME": "e" * 25}, "name"),
+    ({"CALLER_CLIENT_IDS": AGENT, "ROTATION": "true"}, "rotation"),
+    ({"CALLER_CLIENT_IDS": AGENT, "ROTATION_EVENTS": "true"}, "nothing rotates"),
+    ({"CALLER_CLIENT_IDS": AGENT, "ROTATION": "two_users", "ROTATED_SECRETS": "a,,b"}, "without a name"),
     ({"CALLER_AUTH": "api_key"}, "keysSecretName"),
     ({"CALLER_AUTH": "function_key"}, "functionKeyPrincipal"),
     ({"CALLER_AUTH": "none"}, "callerAuth"),
@@ -150,3 +154,37 @@ def test_azd_asks_for_the_foundry_project_and_for_nothing_else() -> None:
     asked = {name: value for name, value in ALWAYS.items() if name != "FOUNDRY_PROJECT_ID"}
     with pytest.raises(Failed, match=r"\['foundryProjectId'\]"):
         settings_of({**asked, "CALLER_CLIENT_IDS": AGENT})
+
+
+@pytest.mark.parametrize(
+    ("environ", "rotates", "rotated"),
+    [
+        ({}, False, ["neo4j-credential"]),
+        ({"ROTATION": ""}, False, ["neo4j-credential"]),
+        ({"ROTATION": "off"}, False, ["neo4j-credential"]),
+        ({"ROTATION": "two_users", "ROTATION_EVENTS": "true"}, True, ["neo4j-credential"]),
+        ({"ROTATION": "single_user", "ROTATED_SECRETS": "reader, writer"}, True, ["reader", "writer"]),
+    ],
+)
+def test_the_rotation_is_off_unless_a_variable_asks_for_it(
+    environ: dict[str, str], rotates: bool, rotated: list[str]
+) -> None:
+    given = by_azd({**ALWAYS, "CALLER_CLIENT_IDS": AGENT, **environ})
+    template = Template(MAIN.path, given, ELSEWHERE)
+    assert template.value("suffix")
+    assert (template.value("rotates"), template.value("rotated")) == (rotates, rotated)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "published"), [({}, False), ({"rotates": "false"}, False), ({"rotates": "true"}, True)]
+)
+def test_azd_publishes_the_rotation_once_the_template_has_said_that_it_is_there(
+    outputs: dict[str, str], published: bool
+) -> None:
+    """azd keeps each output of the template as a variable, and takes few words for yes.
+
+    Source: https://github.com/Azure/azure-dev , isConditionTrue in service_config.go.
+    """
+    azure = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    (filled,) = filled_in([azure["services"]["rotation"]["condition"]], outputs)
+    assert (filled in {"1", "true", "TRUE", "True", "yes", "YES", "Yes"}) is published
