@@ -93,8 +93,9 @@ def test_the_root_shows_one_app_and_routes_begin_at_the_root() -> None:
     host = json.loads((ROOT / "host.json").read_text())
     assert host["extensions"]["http"]["routePrefix"] == ""
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
-    tree = ast.parse((ROOT / "function_app.py").read_text())
-    assert [type(node) for node in tree.body] == [ast.ImportFrom]
+    for name in ("function_app.py", "rotation_app.py"):
+        tree = ast.parse((ROOT / name).read_text())
+        assert [type(node) for node in tree.body] == [ast.ImportFrom]
 
 
 def test_audit_lines_are_not_sampled_away() -> None:

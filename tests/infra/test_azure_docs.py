@@ -1,4 +1,4 @@
-"""What docs/azure.md tells people to type exists."""
+"""What docs/azure.md, and docs/rotation.md for Azure, tell people to type exists."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.infra.bicep_source import Source
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "azure.md").read_text()
+ROTATION = (ROOT / "docs" / "rotation.md").read_text().partition("\n## Azure\n")[2].partition("\n## Databricks\n")[0]
 MAIN = Source.read(ROOT / "infra" / "azure" / "main.bicep")
 CONNECTION = Source.read(ROOT / "infra" / "foundry" / "connection.bicep")
 
@@ -35,9 +36,10 @@ def test_the_pipeline_passes_on_every_variable_that_azd_reads_and_no_secret() ->
 
 
 def test_every_output_that_a_command_reads_exists() -> None:
-    read = set(re.findall(r"\$\(out (\w+)\)", TEXT))
-    assert len(read) >= 6
-    assert read <= set(MAIN.part("outputs"))
+    for text in (TEXT, ROTATION):
+        read = set(re.findall(r"\$\(out (\w+)\)", text))
+        assert len(read) >= 6
+        assert read <= set(MAIN.part("outputs"))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,28 @@ def test_every_proof_of_a_connection_is_in_the_table() -> None:
     allowed = next(each for each in CONNECTION.part("parameters")["proof"]["decorators"] if each["type"] == "allowed")
     for proof in allowed["argument"]:
         assert re.search(rf"^\| [^|]*\(`{proof}`\) \|", TEXT, re.MULTILINE), proof
+
+
+def test_what_the_page_on_rotation_sets_can_be_set() -> None:
+    parameters = MAIN.part("parameters")
+    spoken_of = {"rotation", "rotationDays", "rotatedSecrets", "adminSecretName", "rotationEvents", "secretsOfficerId"}
+    assert all(f"`{name}`" in ROTATION and name in parameters for name in spoken_of)
+    written = dict(re.findall(r"`param (\w+) = '(\w+)'`", ROTATION))
+    assert written == {"rotation": "two_users", "rotationEvents": "true"}
+    azd = (ROOT / "infra/azure/main.parameters.json").read_text()
+    variables = re.findall(r"azd env set ([A-Z_]+) (\w+)", ROTATION)
+    assert dict(variables) == {"ROTATION": "two_users", "ROTATION_EVENTS": "true"}
+    for name in (*dict(variables), "ROTATED_SECRETS"):
+        assert f"${{{name}=" in azd
+    assert int(re.findall(r"`rotationDays` \((\d+)\)", ROTATION)[0]) == parameters["rotationDays"]["default"]
+
+
+def test_the_page_on_rotation_publishes_before_it_subscribes() -> None:
+    steps = [
+        ROTATION.index(each) for each in ("az keyvault secret set", "functionapp publish", "rotationEvents = 'true'")
+    ]
+    assert steps == sorted(steps)
+    assert ROTATION.index("azd deploy") < ROTATION.index("azd env set ROTATION_EVENTS")
 
 
 def test_the_issuers_and_the_policy_are_what_the_server_reads() -> None:

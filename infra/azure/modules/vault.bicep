@@ -1,6 +1,7 @@
-// The vault of this one function. It holds the database credential and, if API keys are used, their hashes; nothing
-// else, so the role may be given on the whole vault. Azure advises against roles on single secrets if an application
-// has a vault of its own: https://learn.microsoft.com/azure/key-vault/general/rbac-guide .
+// A vault for one reader: the server's, with the database credential and, if API keys are used, their hashes; or that of
+// the rotation, with the administrator's. It holds nothing else, so the role may be given on the whole vault. Azure
+// advises against roles on single secrets if an application has a vault of its own:
+// https://learn.microsoft.com/azure/key-vault/general/rbac-guide .
 metadata description = 'A Key Vault with role-based access, soft delete and purge protection, that one identity may read.'
 
 @description('The end of every name.')
