@@ -10,7 +10,19 @@ import pytest
 import yaml
 
 from azure_function.rotation_settings import AzureRotationSettings
-from tests.infra.azure_templates import AGENT, AZURE, FILES, FUNCTION, MAIN, ROTATION, deployed, described, modules
+from tests.infra.azure_templates import (
+    AGENT,
+    APP_ID,
+    AZURE,
+    ELSEWHERE,
+    FILES,
+    FUNCTION,
+    MAIN,
+    ROTATION,
+    deployed,
+    described,
+    modules,
+)
 from tests.infra.bicep_source import body_of
 from tests.infra.bicep_values import Failed, Template
 
@@ -24,25 +36,37 @@ FUNCTIONS = set(re.findall(r'@app\.function_name\("(\w+)"\)', CODE))
 OWN = {"properties": {"clientId": "id-of-the-rotation", "principalId": "p"}}
 """The identity that rotation.bicep declares."""
 
+SERVER_VAULT = "https://kv-abc.vault.azure.net/"
+
+DEPLOYED: dict[str, Any] = {
+    **ELSEWHERE,
+    "vault": {"outputs": {"vaultName": "kv-abc", "vaultUrl": SERVER_VAULT, "vaultId": "id of kv-abc"}},
+    "monitoring": {"outputs": {"insightsName": "appi", "connectionString": "c", "workspaceId": "id of log"}},
+    "privateNetwork": {
+        "outputs": {"networkId": "id of vnet", "endpointSubnetId": "endpoints", "rotationSubnetId": "its subnet"}
+    },
+    "alerts": {"outputs": {"actionGroupId": "id of mail"}},
+}
+"""What the other modules of main.bicep say once they are deployed."""
+
+
+def handed_over(mode: str, **given: Any) -> dict[str, Any]:
+    """The parameters that main.bicep gives to rotation.bicep, with the values that they have then."""
+    parameters = {"name": "flights", "apiClientId": APP_ID, "foundryProjectId": "", "clientIdList": AGENT, **given}
+    main = Template(MAIN.path, {**parameters, "rotation": mode}, DEPLOYED)
+    assert main.value("suffix")
+    block = MAIN.text.partition("module rotationApp ")[2].partition("  params: {\n")[2].partition("\n  }\n")[0]
+    written = re.findall(r"^    (\w+): (.+)$", block, re.MULTILINE)
+    assert {name for name, _ in written} == set(body_of(modules(MAIN)["rotationApp"])["params"])
+    return {name: main.evaluated(text) for name, text in written}
+
 
 def rotation(mode: str, **given: Any) -> Template:
     """rotation.bicep as main.bicep deploys it."""
-    main = deployed(clientIdList=AGENT, rotation=mode, **given)
-    inside = body_of(modules(MAIN)["rotationApp"])["params"]
-    texts = {name: kind["type"] for name, kind in ROTATION.part("parameters").items()}
-    assert set(inside) == set(texts)
-    kinds: dict[str, Any] = {"bool": False, "int": 1, "object": {}}
-    filled = {name: kinds.get(kind, f"https://{name}.test") for name, kind in texts.items()}
-    filled.update(
-        mode=main.value("rotation"),
-        rotatedSecrets=main.evaluated("join(rotated, ',')"),
-        everyDays=main.value("rotationDays"),
-        adminSecretName=main.value("adminSecretName"),
-    )
     known = {"identity": OWN}
     if mode == "two_users":
         known["adminVault"] = {"outputs": {"vaultUrl": "https://kv-adm.vault.azure.net/"}}
-    return Template(ROTATION.path, filled, known)
+    return Template(ROTATION.path, handed_over(mode, **given), known)
 
 
 def settings(mode: str, **given: Any) -> dict[str, str]:
@@ -112,7 +136,7 @@ def test_two_users_rotate_by_an_administrator_in_another_vault() -> None:
     assert read.rotated_secrets == ("neo4j-credential",)
     assert read.admin_secret == "neo4j-administrator"
     assert read.admin_vault_url == "https://kv-adm.vault.azure.net/"
-    assert read.vault_url == "https://vaultUrl.test"
+    assert read.vault_url == SERVER_VAULT
     assert read.identity_client_id == "id-of-the-rotation"
 
 
@@ -147,6 +171,31 @@ def test_the_worker_is_shown_another_file_of_the_same_package() -> None:
 
 def test_no_setting_of_the_rotation_holds_a_credential() -> None:
     assert not [name for name in settings("two_users") if "PASSWORD" in name or name.startswith("NEO4J_URI")]
+
+
+def test_the_rotation_is_told_where_things_are() -> None:
+    """Each by its own output: a name in place of a URL would be found out only on Azure."""
+    given = handed_over("two_users", secretsOfficerId=AGENT, secretsOfficerType="Group")
+    assert (given["vaultName"], given["vaultUrl"]) == ("kv-abc", SERVER_VAULT)
+    assert (given["insightsName"], given["insightsConnectionString"]) == ("appi", "c")
+    assert given["workspaceId"] == "id of log"
+    assert (given["writerPrincipalId"], given["writerPrincipalType"]) == (AGENT, "Group")
+    assert (given["networkId"], given["endpointSubnetId"], given["subnetId"]) == ("", "", "")
+    assert (given["isPrivate"], given["publicAccess"], given["subscribes"]) == (False, True, False)
+    assert given["actionGroupId"] == ""
+
+
+def test_in_a_network_without_an_entrance_the_rotation_has_none_either() -> None:
+    given = handed_over("two_users", network="private", inbound="private", alertEmail="ada@example.com")
+    assert (given["networkId"], given["endpointSubnetId"]) == ("id of vnet", "endpoints")
+    assert given["subnetId"] == "its subnet"
+    assert (given["isPrivate"], given["publicAccess"]) == (True, False)
+    assert given["actionGroupId"] == "id of mail"
+
+
+def test_events_come_in_a_network_too_as_long_as_the_app_answers_on_the_internet() -> None:
+    given = handed_over("two_users", network="private", rotationEvents="true")
+    assert (given["subscribes"], given["publicAccess"]) == (True, True)
 
 
 # --- who may do what
