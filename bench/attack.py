@@ -1,4 +1,4 @@
-"""What a hostile caller costs: ``python -m bench.attack [--small] [serve aws azure databricks]``.
+"""What a hostile caller costs: ``python -m bench.attack [--small] [--only TEXT] [serve aws azure databricks]``.
 
 Sends requests that want too much to `serve` and to each emulator, while another caller asks for ``RETURN 1``, and for
 a ping that needs no database, again and again. Prints for each: the request, the bytes that came back, the seconds that
@@ -7,7 +7,8 @@ outcome. Then it looks for statements that run on in the database.
 
 Ends with status 1 if an answer or a process was too large, if the other caller was told something else than 1, or if a
 statement runs on that the server does not know of. A long wait is only printed: it depends on the machine.
-``--small`` leaves out the long ones. Each server has a database of its own.
+``--small`` leaves out the long ones, ``--only`` those without TEXT in their name. Each server has its own
+database.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import httpx2
 import neo4j
 import psutil
 
+from bench.attacks import ATTACKS, ONE, PING, Attack
 from local.console import Console
 from local.emulators.callers import HeaderAuth
 from local.emulators.platforms import PLATFORMS, module_of
@@ -41,66 +43,9 @@ MOST_BYTES = 700_000
 """Of one answer: rows of 262,144 bytes and some slack, once as structured content and once as text in JSON."""
 
 MOST_MEGABYTES = 200
-MOST_WAIT = 0.25
-MOST_WAIT_STARVED = 0.5
 
 _PAUSE = 0.05
 _HEADERS = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25"}
-_CROSS_PRODUCT = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN count(a + b) AS n"
-
-
-@dataclass(frozen=True)
-class Attack:
-    """``body`` is sent ``times`` at once; ``long`` ones are left out in small."""
-
-    what: str
-    body: bytes
-    times: int = 1
-    long: bool = False
-    most_wait: float = MOST_WAIT
-
-
-def call(tool: str, arguments: dict[str, Any]) -> bytes:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-    return json.dumps(message).encode()
-
-
-def read(query: str, seconds: float = 20, **params: Any) -> bytes:
-    return call("read-cypher", {"query": query, "params": params, "timeout_seconds": seconds})
-
-
-_ONE = read("RETURN 1 AS one")
-_PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
-
-ATTACKS = (
-    Attack("one wide row", read("RETURN range(1, 20000001) AS r")),
-    Attack("one wide row, four at once", read("RETURN range(1, 20000001) AS r"), times=4),
-    Attack("one row of texts", read("UNWIND range(1, 1000000) AS i RETURN collect('row ' + toString(i)) AS r")),
-    Attack("a text that doubles", read("RETURN size(reduce(s = 'x', i IN range(1, 40) | s + s)) AS r")),
-    Attack("ten million rows", read("UNWIND range(1, 10000000) AS i RETURN i, 'row ' + toString(i) AS t")),
-    Attack("names in an error", read("MATCH (a) WITH collect(a.name) AS l RETURN toInteger(l)")),
-    Attack(
-        "an error of 8 MB",
-        read("UNWIND range(1, 400000) AS i WITH collect('xxxxxxxxxxxxxxxx') AS l RETURN toInteger(l)"),
-    ),
-    Attack("a million characters of arguments", call("read-cypher", {"query": "RETURN 1", "x": "y" * 900_000})),
-    Attack("200,000 wrong arguments", call("read-cypher", {"query": "RETURN 1"} | {f"k{n}": n for n in range(60_000)})),
-    Attack("nested 100,000 deep", b"[" * 100_000),
-    Attack("a key twice", b'{"jsonrpc":"2.0","jsonrpc":"2.0","id":1,"method":"ping"}'),
-    Attack("UTF-16", '{"jsonrpc":"2.0","id":1,"method":"ping"}'.encode("utf-16")),
-    Attack("half of a surrogate pair", b'{"jsonrpc":"2.0","id":"\\ud800","method":"ping"}'),
-    Attack("a giant loop", read("RETURN any(x IN range(1, 100000000000) WHERE x < 0)", 3)),
-    Attack("a giant list in memory", read("RETURN size([x IN range(1, 100000000) | toString(x) + 'aaaaaaaaaaaaaaa'])")),
-    Attack("nested repetitions", read("RETURN $text =~ '(a+)+b'", 3, text="a" * 40)),
-    Attack("another database", call("explain-cypher", {"query": "USE nosuchdb RETURN 1"})),
-    Attack("sixteen cross products", read(_CROSS_PRODUCT, 12), times=16, long=True, most_wait=MOST_WAIT_STARVED),
-    Attack("sixteen cross products, short", read(_CROSS_PRODUCT, 3), times=16, most_wait=MOST_WAIT_STARVED),
-    Attack(
-        "a loop over the graph that cannot be stopped",
-        read("MATCH (n) WITH collect(n.x) AS l RETURN any(x IN l WHERE any(y IN l WHERE any(z IN l WHERE z < 0)))", 3),
-        long=True,
-    ),
-)
 
 
 @dataclass
@@ -175,17 +120,17 @@ async def another_caller(served: Served) -> AsyncIterator[Waits]:
 
     async def read_on(client: httpx2.AsyncClient) -> None:
         while True:
-            waits.worst = max(waits.worst, await ask(client, _ONE))
+            waits.worst = max(waits.worst, await ask(client, ONE))
             await asyncio.sleep(_PAUSE)
 
     async def ping_on(client: httpx2.AsyncClient) -> None:
         while True:
-            waits.ping = max(waits.ping, await ask(client, _PING))
+            waits.ping = max(waits.ping, await ask(client, PING))
             await asyncio.sleep(_PAUSE)
 
     async def both() -> None:
         async with httpx2.AsyncClient(trust_env=False, timeout=60, auth=auth) as client:
-            await ask(client, _ONE)
+            await ask(client, ONE)
             begun.set()
             await asyncio.gather(read_on(client), ping_on(client))
 
@@ -246,21 +191,16 @@ async def run(served: Served, attack: Attack) -> list[str]:
 
 def fill(database: EmbeddedNeo4j) -> None:
     """Create a few thousand nodes: the length of a list of theirs is not in a statement's text."""
-    with neo4j.GraphDatabase.driver(
-        database.uri, auth=(database.username, database.password.get_secret_value())
-    ) as driver:
+    auth = (database.username, database.password.get_secret_value())
+    with neo4j.GraphDatabase.driver(database.uri, auth=auth) as driver:
         driver.execute_query("UNWIND range(1, 5000) AS i CREATE (:Thing {x: i, name: 'thing ' + toString(i)})")
 
 
 def unreported(database: EmbeddedNeo4j, served: Served) -> list[str]:
     """The statements that still run in the database, though their callers were answered, and no line tells of."""
     time.sleep(1)
-    with (
-        neo4j.GraphDatabase.driver(
-            database.uri, auth=(database.username, database.password.get_secret_value())
-        ) as driver,
-        driver.session() as session,
-    ):
+    auth = (database.username, database.password.get_secret_value())
+    with neo4j.GraphDatabase.driver(database.uri, auth=auth) as driver, driver.session() as session:
         rows = session.run(
             "SHOW TRANSACTIONS YIELD metaData, currentQuery WHERE metaData.request_id IS NOT NULL "
             "RETURN metaData.request_id AS request, currentQuery AS query"
@@ -322,10 +262,9 @@ def server(name: str, database: EmbeddedNeo4j, directory: Path) -> Iterator[Serv
             yield Served(name, (url, attacker), (url, other), psutil.Process(line["pid"]), log)
         return
     with started(database, directory, "emulate", name) as (line, log):
-        ways = [caller for caller in module_of(name).callers(line) if caller.admitted and caller.auth is not None]
-        first, last = ((caller.url, caller.auth) for caller in (ways[0], ways[-1]))
-        assert first[1] is not None
-        assert last[1] is not None
+        admitted = [caller for caller in module_of(name).callers(line) if caller.admitted]
+        ways = [(caller.url, caller.auth) for caller in admitted if caller.auth is not None]
+        first, last = ways[0], ways[-1]
         # Databricks' callers are one principal with two proofs.
         yield Served(name, first, last, psutil.Process(line["pid"]), log, one_caller=name == "databricks")
 
@@ -333,8 +272,12 @@ def server(name: str, database: EmbeddedNeo4j, directory: Path) -> Iterator[Serv
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the attacks whose name contains TEXT")
     parser.add_argument("names", nargs="*", default=["serve", *PLATFORMS])
     arguments = parser.parse_args()
+    chosen = [one for one in ATTACKS if arguments.only in one.what and not (arguments.small and one.long)]
+    if not chosen:
+        parser.error(f"the name of no attack contains {arguments.only!r}")
     missed: list[str] = []
     for name in arguments.names:
         with (
@@ -343,9 +286,8 @@ def main() -> None:
         ):
             fill(database)
             with server(name, database, Path(temporary)) as served:
-                for attack in ATTACKS:
-                    if not (arguments.small and attack.long):
-                        missed += asyncio.run(run(served, attack))
+                for attack in chosen:
+                    missed += asyncio.run(run(served, attack))
                 missed += unreported(database, served)
     for one in missed:
         print(f"missed: {one}")
