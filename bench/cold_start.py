@@ -1,44 +1,39 @@
-"""What a cold start of the Lambda function costs: ``python -m bench.cold_start [--starts N] [--calls N]``.
+"""What a cold start costs: ``python -m bench.cold_start [--brief]``.
 
-Prints, for three ways to ship the function, the size on disk, the time from the start of the process to the answer of
+For three ways to ship the Lambda function, the size on disk, the time from the start of the process to the answer of
 its first call, the part of it that is the import, and the median and 95th percentile of a warm call: as it is shipped
 (other packages as byte code alone, botocore with the models of two services), with source and byte code of everything,
 and with source only. The three take turns, in processes of their own, with packages and code copied to a directory of
 their own: so other load on the machine affects all. The process runs on this machine, not in Lambda: compare the three
-with each other, not with Lambda.
+with each other, not with Lambda. Then each platform by its own runner: `bench.platforms`.
 """
 
 from __future__ import annotations
 
-import argparse
-import compileall
-import importlib.metadata
 import json
 import os
-import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
-from local.console import Console
-from local.database import embedded_database, stored_credential
+from bench.figures import Comparison, Finding
+from bench.packages import compiled, copied, megabytes_in, pruned
+from bench.parts import alone
+from bench.platforms import by_platform, settings_of
+from local.database import stored_credential
 from local.emulators.aws.secrets_manager import RunningSecretsManager, running_secrets_manager
 from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 
-ROOT = Path(__file__).parent.parent
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:neo4j-m2m:live"
 
-OWN = ("core", "aws_lambda")
-SERVICES = ("secretsmanager", "sts")
+SHIPPED, SOURCE = "as it is shipped", "source"
 
 FUNCTION = """
 import json, sys, time
@@ -86,69 +81,6 @@ class Figures:
     warm: list[float] = field(default_factory=list)
 
 
-def distributions(names: Sequence[str]) -> Iterator[importlib.metadata.Distribution]:
-    """Those of the distributions ``names`` that are installed here; some are for another system or Python."""
-    for name in names:
-        try:
-            yield importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-
-
-def needed(requirement: str, found: set[str]) -> None:
-    """Add to ``found`` the distributions that ``requirement`` needs."""
-    name, extra = re.match(r"([\w.-]+)\s*(?:\[([\w,-]+)\])?", requirement).groups()  # type: ignore[union-attr]
-    for distribution in distributions([name]):
-        key = distribution.metadata["Name"].lower() + (f"[{extra}]" if extra else "")
-        if key in found:
-            continue
-        found.add(key)
-        for further in distribution.requires or ():
-            _, _, marker = further.partition(";")
-            wanted = re.search(r"extra\s*==\s*['\"]([\w-]+)", marker)
-            if wanted is None or (extra and wanted.group(1) in extra.split(",")):
-                needed(further, found)
-
-
-def copied(directory: Path) -> int:
-    """Put what `sam build` would ship into ``directory``, without byte code; returns the number of Python files."""
-    found: set[str] = set()
-    needed("neo4j-m2m[aws]", found)
-    for distribution in distributions(sorted({key.partition("[")[0] for key in found} - {"neo4j-m2m"})):
-        for file in distribution.files or ():
-            if ".." not in file.parts and "__pycache__" not in file.parts:
-                target = directory / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file.locate(), target)
-    for package in OWN:
-        shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
-    return sum(1 for _ in directory.rglob("*.py"))
-
-
-def compiled(directory: Path, *, beside: bool = False) -> None:
-    """Compile what is in ``directory``, into the place of caches or ``beside`` the source."""
-    mode = PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(directory, quiet=2, workers=0, invalidation_mode=mode, legacy=beside)
-
-
-def pruned(directory: Path) -> None:
-    """Make of ``directory`` what `sam build` ships: the Makefile's target build-Function does the same."""
-    for model in (directory / "botocore" / "data").iterdir():
-        if model.is_dir() and model.name not in SERVICES:
-            shutil.rmtree(model)
-    for unused in ("data", "examples"):
-        shutil.rmtree(directory / "boto3" / unused)
-    own = [directory / name for name in OWN]
-    compiled(directory, beside=True)
-    for file in directory.rglob("*.py"):
-        if not any(file.is_relative_to(one) for one in own):
-            file.unlink()
-    for one in own:
-        for file in one.rglob("*.pyc"):
-            file.unlink()
-        compiled(one)
-
-
 def start(directory: Path, environ: dict[str, str], calls: int, figures: Figures) -> None:
     """Start the function in ``directory`` and note how long it took."""
     told = {**environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
@@ -173,9 +105,8 @@ def start(directory: Path, environ: dict[str, str], calls: int, figures: Figures
 @contextmanager
 def environment(database: EmbeddedNeo4j) -> Iterator[dict[str, str]]:
     """The environment of a function whose secret is in a store, as it is in Lambda."""
-    settings = LocalSettings(neo4j_uri=database.uri, neo4j_username=database.username, neo4j_password=database.password)
     with running_secrets_manager("eu-central-1") as store:
-        yield _environ(store, settings)
+        yield _environ(store, settings_of(database))
 
 
 def _environ(store: RunningSecretsManager, settings: LocalSettings) -> dict[str, str]:
@@ -191,44 +122,44 @@ def _environ(store: RunningSecretsManager, settings: LocalSettings) -> dict[str,
     }
 
 
-def run(database: EmbeddedNeo4j, starts: int, calls: int) -> None:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+    """Cold starts of the Lambda function by package, and of each platform by its own runner."""
+    starts, calls = (1, 5) if brief else (5, 50)
+    return [*by_package(database, starts, calls), *by_platform(database, starts)]
+
+
+def by_package(database: EmbeddedNeo4j, starts: int, calls: int) -> list[Finding]:
+    """The three ways to ship the Lambda function, in turn."""
     with tempfile.TemporaryDirectory() as place, environment(database) as environ:
         source, both, shipped = (Path(place, name) for name in ("source", "both", "shipped"))
-        files = copied(source)
+        copied(source)
         shutil.copytree(source, both)
         compiled(both)
         shutil.copytree(source, shipped)
         pruned(shipped)
         if not any(both.rglob("*.pyc")) or any(source.rglob("*.pyc")):
             raise RuntimeError("the three do not differ in their byte code")
-        ways = {"as it is shipped": shipped, "source and byte code": both, "source": source}
+        ways = {SHIPPED: shipped, "source and byte code": both, SOURCE: source}
         figures = {name: (directory, Figures()) for name, directory in ways.items()}
         for _ in range(starts):
             for directory, noted in figures.values():
                 start(directory, environ, calls, noted)
         if any(source.rglob("*.pyc")):
             raise RuntimeError("byte code was written where none was to be")
-        print(f"Lambda function of {files} Python files, {starts} cold starts and {starts * calls} warm calls each")
-        print(
-            f"{'':<21} {'MB':>6} {'first answer s':>15} {'of it import s':>15} "
-            f"{'warm median ms':>15} {'warm 95 % ms':>15}"
-        )
-        for name, (directory, noted) in figures.items():
-            megabytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6
-            warm = [seconds * 1000 for seconds in noted.warm]
-            medians = [statistics.median(times) for times in (noted.answered, noted.imported, warm)]
-            numbers = [*medians, statistics.quantiles(warm, n=20)[-1]]
-            print(f"{name:<21} {megabytes:6.1f} {' '.join(f'{number:15.2f}' for number in numbers)}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--starts", type=int, default=10)
-    parser.add_argument("--calls", type=int, default=100)
-    arguments = parser.parse_args()
-    with embedded_database(LocalSettings.from_environ({}), Console()) as database:
-        run(database, arguments.starts, arguments.calls)
+        sizes = {name: [megabytes_in(directory)] for name, (directory, _) in figures.items()}
+    title = "Cold start of the Lambda function, by package"
+    return [
+        Comparison(title, "first answer", "s", {name: noted.answered for name, (_, noted) in figures.items()}),
+        Comparison(title, "of it the imports", "s", {name: noted.imported for name, (_, noted) in figures.items()}),
+        Comparison(
+            title,
+            "a warm call",
+            "ms",
+            {name: [seconds * 1000 for seconds in noted.warm] for name, (_, noted) in figures.items()},
+        ),
+        Comparison(title, "size", "MB", sizes),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

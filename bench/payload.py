@@ -1,6 +1,6 @@
 """How large answers are for Lambda: ``python -m bench.payload``.
 
-Prints, for rows of the most bytes that the function may be set to, the bytes of the answer's body and those of the
+Measures, for rows of the most bytes that the function may be set to, the bytes of the answer's body and those of the
 payload, which Lambda counts. No database is needed: the answer is made as the tool ``read-cypher`` makes it.
 """
 
@@ -10,9 +10,12 @@ import json
 from itertools import count
 
 from aws_lambda.payload import LARGEST_ANSWER, LARGEST_PAYLOAD, payload_size
+from bench.figures import Finding, Table
+from bench.parts import alone
 from core.graph.results import Limits, RowCollector
 from core.settings import Settings
 from core.tools.answer import success
+from local.neo4j import EmbeddedNeo4j
 
 FILLS = {
     "letters": "x",
@@ -29,18 +32,25 @@ def sizes(fill: str) -> tuple[int, int, int]:
     collector = RowCollector(Limits(rows=1_000_000, bytes=LARGEST_ANSWER))
     next(number for number in count() if not collector.add([fill * 1_000]))
     payload = {"columns": ["text"], "rows": collector.rows, "row_count": len(collector.rows), "truncated": True}
-    result = success(payload, settings=Settings()).model_dump(mode="json", by_alias=True, exclude_none=True)
+    result = success(payload, settings=Settings.from_environ({})).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}, ensure_ascii=False, separators=(",", ":"))
     answer = {"statusCode": 200, "isBase64Encoded": False, "headers": {}, "body": body}
     return collector.size, len(body.encode()), payload_size(answer)
 
 
-def main() -> None:
-    print(f"{'rows of':<20} {'rows':>10} {'body':>10} {'payload':>10}   of {LARGEST_PAYLOAD:,} bytes")
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+    """The sizes with each kind of text; the database is not asked."""
+    rows: list[list[str | float | int | None]] = []
     for name, fill in FILLS.items():
-        rows, body, payload = sizes(fill)
-        print(f"{name:<20} {rows:10,} {body:10,} {payload:10,}   {payload / LARGEST_PAYLOAD:6.1%}")
+        collected, body, payload = sizes(fill)
+        rows.append([name, collected, body, payload, f"{payload / LARGEST_PAYLOAD:.1%}"])
+    columns = ["rows of", "bytes of rows", "of the body", "of the payload", "of what Lambda takes"]
+    return [
+        Table("The largest answers on Lambda", columns, rows, "The limit of bytes is set to the most that it may be.")
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

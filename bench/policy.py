@@ -1,26 +1,29 @@
-"""How long a policy of a thousand rules takes to decide: ``python -m bench.policy [--rules N]``.
+"""How long a policy of a thousand rules takes to decide: ``python -m bench.policy``.
 
 Every rule asks for a platform, a kind and an id, every tenth id with a star. The callers are spread over all rules, and
-some fit none. ``warm`` is a caller that was decided before, ``cold`` one that was not. To compare, the same run walks
-over the same rules as they come from the TOML parser, with `fnmatch` on every pattern.
+some fit none. To compare with the plain way, the same run walks over the same rules as they come from the TOML parser,
+with `fnmatch` on every pattern.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 import tomllib
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from bench.figures import Comparison, Finding
+from bench.parts import alone
 from core.access.policy import parse_policy
-from core.identity.principal import Principal
+from core.identity.principal import Principal, PrincipalKind
 from core.tools import ALL_TOOLS
+from local.neo4j import EmbeddedNeo4j
 
-KINDS = ("managed_identity", "service_principal", "iam_role", "api_key")
+KINDS: tuple[PrincipalKind, ...] = ("managed_identity", "service_principal", "iam_role", "api_key")
 ROUNDS = 5
+RULES = 1_000
+WARM, COLD, NAIVE = "seen before", "new", "the plain way"
 
 
 def policy_text(rules: int) -> str:
@@ -66,29 +69,26 @@ def microseconds(decide: Callable[[Principal], object], principals: list[Princip
     return (time.perf_counter() - started) / len(principals) * 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rules", type=int, default=1000)
-    rules = parser.parse_args().rules
-    text = policy_text(rules)
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+    """One decision of a policy of a thousand rules; the database is not asked."""
+    text = policy_text(RULES)
     started = time.perf_counter()
     policy = parse_policy(text, source="policy.toml", tools=ALL_TOOLS)
     parsed = time.perf_counter() - started
     tables = tomllib.loads(text)["rule"]
-    figures: dict[str, list[float]] = {"warm": [], "cold": [], "naive walk": []}
-    for number in range(ROUNDS):
-        principals = callers(rules, 100, str(number))
+    figures: dict[str, list[float]] = {WARM: [], COLD: [], NAIVE: []}
+    for number in range(1 if brief else ROUNDS):
+        principals = callers(RULES, 100, str(number))
         for principal in principals:
             grant = policy.explain(principal).grant
             if (grant and grant.rule) != naive(tables, principal):
                 raise RuntimeError("the two decide differently")
-        figures["cold"].append(microseconds(policy.grant_for, principals))
-        figures["warm"].append(microseconds(policy.grant_for, principals * 50))
-        figures["naive walk"].append(microseconds(lambda principal: naive(tables, principal), principals))
-    print(f"A policy of {rules:,} rules, {len(text):,} characters, read in {parsed * 1e3:.0f} ms. One decision:")
-    for name, rounds in figures.items():
-        print(f"  {name:<12}{statistics.median(rounds):10.2f} µs")
+        figures[COLD].append(microseconds(policy.grant_for, principals))
+        figures[WARM].append(microseconds(policy.grant_for, principals * 50))
+        figures[NAIVE].append(microseconds(lambda principal: naive(tables, principal), principals))
+    row = f"policy of {RULES:,} rules, read in {parsed * 1e3:.0f} ms"
+    return [Comparison("Microseconds of each check", row, "µs", figures)]
 
 
 if __name__ == "__main__":
-    main()
+    alone(measure, __doc__)

@@ -12,14 +12,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Competitor", "competitors"]
+import psutil
+
+from bench.caller import Caller
+from bench.figures import OFFICIAL, OURS
+
+__all__ = ["RIVALS", "Competitor", "competitors", "installed_rivals", "megabytes", "ours"]
 
 RIVALS = Path(sys.prefix).parent / ".venv-rivals" / "bin"
+
+_PROGRAMS = {
+    OFFICIAL: "neo4j-mcp-server",
+    "neo4j-mcp-canary": "neo4j-mcp-canary",
+    "mcp-neo4j-cypher (labs)": "mcp-neo4j-cypher",
+}
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """A server: how to start it, where it answers, and the name of its reading tool.
+    """A server: how to start it, where it answers, and the names of its tools for reading and for the schema.
 
     ``credentials`` is what a caller must send by HTTP Basic, if the server passes it on to the database.
     """
@@ -27,22 +38,19 @@ class Competitor:
     name: str
     command: list[str]
     tool: str
+    schema_tool: str
     port: int
     credentials: tuple[str, str] | None = None
     environ: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mcp"
-
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """The server, once its port answers; its output is discarded."""
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The server's process, once its port answers; its output is discarded."""
         silent = subprocess.DEVNULL
         with subprocess.Popen(self.command, env=self.environ, stdin=silent, stdout=silent, stderr=silent) as process:
             try:
                 self._wait(process)
-                yield
+                yield process
             finally:
                 process.terminate()
                 try:
@@ -50,42 +58,76 @@ class Competitor:
                 except subprocess.TimeoutExpired:
                     process.kill()
 
+    def caller(self) -> Caller:
+        """Someone who may call; enter it to say hello."""
+        return Caller(self.port, self.credentials)
+
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        for _ in range(600):
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit:
             if process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended while starting, with status {process.returncode}")
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
-            time.sleep(0.1)
+            time.sleep(0.01)
         raise RuntimeError(f"{self.name} does not answer")
 
 
-def competitors(uri: str, password: str) -> list[Competitor]:
-    """This server, and the others that are installed (``make bench`` installs them), on the database at ``uri``."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
-    database = {"NEO4J_URI": uri, "NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": password, "NEO4J_DATABASE": "neo4j"}
+def installed_rivals() -> dict[str, Path]:
+    """The programs of the other servers that are installed, by the servers' names; ``make bench`` installs them."""
+    return {name: RIVALS / program for name, program in _PROGRAMS.items() if (RIVALS / program).exists()}
+
+
+def competitors(uri: str, password: str, *, bare: bool = False) -> list[Competitor]:
+    """This server, ``bare`` or not, and the others that are installed, on the database at ``uri``."""
+    return [
+        ours(uri, password, bare=bare),
+        *(_rival(name, path, uri, password) for name, path in installed_rivals().items()),
+    ]
+
+
+def ours(uri: str, password: str, *, bare: bool = False) -> Competitor:
+    """This server, as ``serve``; or ``bare``, as a function is, which asks the database nothing as it starts."""
     port = _free_port()
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", str(port)]
-    found = [Competitor("neo4j-m2m", command, "read-cypher", port, environ=environ | database)]
-    if (RIVALS / "neo4j-mcp-server").exists():
-        port = _free_port()
+    how = ("bench.bare_server", str(port)) if bare else ("cli.main", "serve", "--port", str(port))
+    command = [sys.executable, "-m", *how]
+    return Competitor(OURS, command, "read-cypher", "get-schema", port, environ=_environ(uri, password))
+
+
+def megabytes(process: subprocess.Popen[bytes]) -> float:
+    """The resident memory of ``process`` and those that it started."""
+    first = psutil.Process(process.pid)
+    return sum(float(one.memory_info().rss) for one in (first, *first.children(recursive=True))) / 1e6
+
+
+def _rival(name: str, path: Path, uri: str, password: str) -> Competitor:
+    port = _free_port()
+    environ, login = _environ(uri, password), ("neo4j", password)
+    bare = {key: value for key, value in environ.items() if not key.startswith("NEO4J_")}
+    if path.name == "neo4j-mcp-server":
         command = [
-            *(str(RIVALS / "neo4j-mcp-server"), "--uri", uri, "--database", "neo4j", "--telemetry", "false"),
+            *(str(path), "--uri", uri, "--database", "neo4j", "--telemetry", "false"),
             *("--transport-mode", "http", "--http-host", "127.0.0.1", "--http-port", str(port)),
         ]
-        found.append(
-            Competitor("neo4j-mcp-server (official)", command, "read-cypher", port, ("neo4j", password), environ)
-        )
-    if (RIVALS / "mcp-neo4j-cypher").exists():
-        port = _free_port()
+        return Competitor(name, command, "read-cypher", "get-schema", port, login, bare)
+    if path.name == "neo4j-mcp-canary":
         command = [
-            *(str(RIVALS / "mcp-neo4j-cypher"), "--transport", "http"),
-            *("--server-host", "127.0.0.1", "--server-port", str(port), "--server-path", "/mcp"),
+            *(str(path), "--neo4j-uri", uri, "--neo4j-database", "neo4j", "--neo4j-telemetry", "false"),
+            *("--neo4j-transport-mode", "http", "--neo4j-http-host", "127.0.0.1", "--neo4j-http-port", str(port)),
         ]
-        labs = Competitor("mcp-neo4j-cypher (labs)", command, "read_neo4j_cypher", port, environ=environ | database)
-        found.append(labs)
-    return found
+        return Competitor(name, command, "read-cypher", "get-schema", port, login, bare)
+    command = [
+        *(str(path), "--transport", "http"),
+        *("--server-host", "127.0.0.1", "--server-port", str(port), "--server-path", "/mcp"),
+    ]
+    return Competitor(name, command, "read_neo4j_cypher", "get_neo4j_schema", port, environ=environ)
+
+
+def _environ(uri: str, password: str) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
+    database = {"NEO4J_URI": uri, "NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": password, "NEO4J_DATABASE": "neo4j"}
+    return environ | database
 
 
 def _free_port() -> int:

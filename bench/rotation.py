@@ -141,7 +141,7 @@ class Place:
             return None
         if self.platform == "azure":
             return int(self._running.subscription.vault.requests)
-        return sum(path == "/api/2.0/secrets/get" for _, path in self._running.workspace.requests)
+        return [path for _, path in self._running.workspace.requests].count("/api/2.0/secrets/get")
 
     def end_an_environment(self) -> int:
         if self.platform != "aws":
@@ -263,7 +263,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=10_000, help="calls through each platform")
     parser.add_argument("--platform", choices=PLATFORMS, action="append")
     arguments = parser.parse_args()
-    console, settings = Console(), LocalSettings(log_level="ERROR")
+    console, settings = Console(), LocalSettings.from_environ({"NEO4J_M2M_LOG_LEVEL": "ERROR"})
     with embedded_database(settings, console) as database:
         print(
             f"{'platform':<11} {'rotation':<12} {'calls':>7} {'failed':>7} {'rate-limited':>13} {'refused':>8} "

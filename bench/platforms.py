@@ -1,0 +1,165 @@
+"""A cold start of each platform in that platform's own runner, with the database and a secret store beside it.
+
+- AWS: the Runtime Interface Emulator that SAM brings, with AWS's runtime client (``make rie`` installs both).
+- Azure: the Python worker, spoken to as the Functions host does (``make azure-worker`` installs it).
+- Databricks: the snapshot of the app, started as ``app.yaml`` says.
+
+Each is measured from the start of its process to the answer of its first read; that of the emulator, which starts the
+runtime when it is first asked, from that question on. A runner that is not installed stays silent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx2
+from pydantic import SecretStr
+
+from bench.figures import Comparison, Finding
+from databricks_app.snapshot import lay_out
+from local.console import Console
+from local.database import stored_credential
+from local.emulators.aws.secrets_manager import running_secrets_manager
+from local.emulators.azure.emulate import subscription
+from local.emulators.databricks.app_process import AppProcess
+from local.emulators.databricks.emulate import platform
+from local.neo4j import EmbeddedNeo4j
+from local.settings import LocalSettings
+from tests.aws_lambda.deployed import environ_of, event, message, result
+from tests.aws_rie.emulator import binary, running
+
+__all__ = ["by_platform", "settings_of"]
+
+ROOT = Path(__file__).parent.parent
+READ = message(query="MATCH (a:Airport {faa: 'JFK'}) RETURN a.name")
+AZURE_PYTHON = ROOT / ".venv-azure" / "bin" / "python"
+AZURE_WORKER = ROOT / "tests" / "azure_function" / "real_worker.py"
+
+Start = Callable[[], float]
+
+
+def settings_of(database: EmbeddedNeo4j) -> LocalSettings:
+    """What names the database, for a platform's secret."""
+    found = {"NEO4J_URI": database.uri, "NEO4J_USERNAME": database.username}
+    return LocalSettings.from_environ(found | {"NEO4J_PASSWORD": database.password.get_secret_value()})
+
+
+@contextmanager
+def lambda_function(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
+    binary()
+    with running_secrets_manager("eu-central-1") as store:
+        store.create("neo4j/agent", stored_credential(settings_of(database)))
+        environ = environ_of(store, "neo4j/agent")
+
+        def start() -> float:
+            with running("aws_lambda.app.handler", environ, place) as emulator:
+                begun = time.perf_counter()
+                result(emulator.invoke(event(READ)))
+                return time.perf_counter() - begun
+
+        yield start
+
+
+@contextmanager
+def azure_function(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
+    if not AZURE_PYTHON.exists():
+        raise FileNotFoundError("Azure's worker is not installed: make azure-worker does that")
+    published = place / "wwwroot"
+    for package in ("core", "azure_function"):
+        shutil.copytree(ROOT / package, published / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("function_app.py", "rotation_app.py", "host.json", "requirements.txt"):
+        shutil.copyfile(ROOT / file, published / file)
+    with subscription() as running:
+        running.vault.write("neo4j-agent", stored_credential(settings_of(database)))
+        issuers = running.tenant.issuers_text(running.tokens.issuer)
+        token = running.tokens.issuer.token(running.tenant.agent.id)
+        headers = {"content-type": "application/json", "host": "app.example", "authorization": f"Bearer {token}"}
+        invocation = {"function": "mcp", "method": "POST", "path": "/mcp", "headers": headers, "body": json.dumps(READ)}
+        told = {
+            "directory": str(published),
+            "environ": {**running.environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_SECRET": "neo4j-agent"},
+            "placeholder": False,
+            "invocations": [[invocation | {"invocation_id": str(uuid.uuid4())}]],
+        }
+        command = [str(AZURE_PYTHON), "-I", str(AZURE_WORKER)]
+        found = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+        def start() -> float:
+            begun = time.perf_counter()
+            said = json.dumps(told)
+            ended = subprocess.run(
+                command, input=said, capture_output=True, text=True, cwd=published, env=found, timeout=120, check=False
+            )
+            took = time.perf_counter() - begun
+            if ended.returncode:
+                raise RuntimeError(ended.stderr[-500:])
+            answer = json.loads(ended.stdout)["answers"][0][0]
+            if answer.get("status") != 200 or "JFK" in answer["body"] or "Kennedy" not in answer["body"]:
+                raise RuntimeError(f"Azure's worker did not answer: {str(answer)[:300]}")
+            return took
+
+        yield start
+
+
+@contextmanager
+def databricks_app(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
+    source = place / "source"
+    lay_out(source)
+    with (
+        platform(settings_of(database), Console(), world="token") as workspace,
+        (place / "app.log").open("w") as log,
+        httpx2.Client(trust_env=False, timeout=60) as client,
+    ):
+        token = SecretStr(workspace.workspace.workspace.issuer.token(workspace.line["client_id"]))
+
+        def start() -> float:
+            begun = time.perf_counter()
+            app = AppProcess(source, workspace.environ, resources=workspace.resources(), log=log)
+            try:
+                headers = {"authorization": f"Bearer {token.get_secret_value()}"}
+                answer = client.post(f"{app.url}/mcp", json=READ, headers=headers)
+                took = time.perf_counter() - begun
+                if "Kennedy" not in answer.text:
+                    raise RuntimeError(f"the app did not answer: {answer.text[:300]}")
+                return took
+            finally:
+                app.stop()
+
+        yield start
+
+
+RUNNERS = {
+    "AWS Lambda, in the Runtime Interface Emulator": lambda_function,
+    "Azure Functions, in the Python worker": azure_function,
+    "Databricks Apps, the snapshot": databricks_app,
+}
+
+
+def by_platform(database: EmbeddedNeo4j, starts: int) -> list[Finding]:
+    """Cold starts of every platform whose runner is installed, in turn; of several, the first is not counted."""
+    samples: dict[str, list[float]] = defaultdict(list)
+    silent: dict[str, str] = {}
+    with ExitStack() as stack:
+        ready: dict[str, Start] = {}
+        for name, runner in RUNNERS.items():
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            try:
+                ready[name] = stack.enter_context(runner(database, place))
+                if starts > 1:
+                    ready[name]()  # it compiles what it imports
+            except FileNotFoundError as error:
+                silent[name] = str(error)
+        for _ in range(starts):
+            for name, start in ready.items():
+                samples[name].append(start())
+    return [Comparison("Cold start by platform", "process start to first answer", "s", samples, silent=silent)]
