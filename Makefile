@@ -154,13 +154,9 @@ azure-worker: $(VENV)/.dev .venv-azure/.ready .venv-azure-monitor/.ready .venv-g
 	.venv-rivals/bin/python $(PIP_QUIETLY) requirements/rivals.txt
 	@touch $@
 
-bench: $(VENV)/.dev .venv-rivals/.ready  ## the benchmarks, compared with other servers
-	$(BIN)/python -m bench.read_latency
-	$(BIN)/python -m bench.memory
-	$(BIN)/python -m bench.policy
-	$(BIN)/python -m bench.answer_size
-	$(BIN)/python -m bench.cold_start
-	$(BIN)/python -m bench.payload
+# Cold starts of Azure's worker are measured where there is a Python 3.13 for it.
+bench: $(VENV)/.dev .venv-rivals/.ready .venv-sam/.ready $(if $(PYTHON313),.venv-azure/.ready)  ## the benchmarks beside other servers, as BENCHMARKS.md: ten minutes
+	$(BIN)/python -m bench.book
 
 bench-rotation: $(VENV)/.dev  ## what callers notice of ten rotations, through each platform
 	$(BIN)/python -m bench.rotation
@@ -171,13 +167,8 @@ attack: $(VENV)/.dev  ## what hostile requests cost `serve` and each emulator, a
 attack-smoke: $(VENV)/.dev  ## the same with `serve` alone, and without the long ones
 	$(BIN)/python -m bench.attack --small serve
 
-bench-smoke: $(VENV)/.dev  ## every benchmark, briefly, to see that it still runs
-	$(BIN)/python -m bench.read_latency --calls 5
-	$(BIN)/python -m bench.memory --rows 100000
-	$(BIN)/python -m bench.policy
-	$(BIN)/python -m bench.answer_size
-	$(BIN)/python -m bench.cold_start --starts 1 --calls 5
-	$(BIN)/python -m bench.payload
+bench-smoke: $(VENV)/.dev .venv-rivals/.ready  ## every part of the benchmarks, briefly, to see that it still runs
+	$(BIN)/python -m bench.book --brief
 
 # What runs in Lambda: wheels for its processor and its Python, whatever machine collects them. With byte code in the
 # package, no cold start has to compile; it is not checked against the source, whose time stamps Lambda changes. Other

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.machine import about, load
+from bench.machine import about, load, now
 from bench.render import write
 from local.console import Console
 from local.database import embedded_database
@@ -42,14 +42,14 @@ PARTS = {
 }
 """The modules that measure, and the titles of their chapters."""
 
-LONGEST = 240
+LONGEST = 300
 """Seconds after which a part counts as failed."""
 
 
 def run_part(name: str, *, brief: bool) -> dict[str, Any]:
     """What a part measured, or why it did not."""
     command = [sys.executable, "-m", f"bench.{name}", "--json", *(["--brief"] if brief else [])]
-    before, begun = load(), time.perf_counter()
+    before, at, begun = load(), now(), time.perf_counter()
     failed, findings = "", []
     with (
         tempfile.TemporaryFile("w+") as told,
@@ -71,7 +71,8 @@ def run_part(name: str, *, brief: bool) -> dict[str, Any]:
         elif not failed:
             findings = json.loads(told.read())
     seconds = round(time.perf_counter() - begun, 1)
-    return {"title": PARTS[name], "seconds": seconds, "load": before, "failed": failed, "findings": findings}
+    conditions = {"title": PARTS[name], "begun": at, "seconds": seconds, "load": before}
+    return {**conditions, "failed": failed, "findings": findings}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -107,6 +108,7 @@ def main() -> int:
     parser.add_argument("--brief", action="store_true", help="run everything briefly, and write nothing into the tree")
     parser.add_argument("--folder", type=Path, default=ROOT, help="where the book is written; the root of the tree")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the part that runs is ended, too
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if arguments.brief else arguments.folder
         pictures = folder / "docs" / "benchmarks"

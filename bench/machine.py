@@ -17,7 +17,7 @@ from bench.figures import OURS
 from bench.rivals import RIVALS, installed_rivals
 from local.neo4j.jars import NEO4J_VERSION
 
-__all__ = ["about", "load"]
+__all__ = ["about", "load", "now"]
 
 ROOT = Path(__file__).parent.parent
 _VERSIONS = "import importlib.metadata as m, json, sys; print(json.dumps([m.version(name) for name in sys.argv[1:]]))"
@@ -28,10 +28,15 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
+def now() -> str:
+    """The time of day, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+
+
 def about() -> dict[str, Any]:
     """The machine and the versions, for JSON."""
     return {
-        "begun": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "begun": now(),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -39,7 +44,6 @@ def about() -> dict[str, Any]:
             "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         },
         "versions": _versions(),
-        "load": load(),
     }
 
 

@@ -20,7 +20,7 @@ DARK = ("#58a6ff", "#ffa657", "#d2a8ff", "#3fb950", "#ff7b72")
 TEXT = ("#1f2328", "#e6edf3")
 
 WIDTH = 640
-_LEFT, _RIGHT, _ROW = 200, 110, 26
+_RIGHT, _ROW, _LETTER = 110, 26, 6.6
 
 
 def _style() -> str:
@@ -62,25 +62,26 @@ def _number(value: float) -> str:
 def bars(title: str, unit: str, samples: Mapping[str, Sequence[float]]) -> str:
     """A bar for each median, with a thin line from the least to the most."""
     most = max(max(told) for told in samples.values()) or 1
-    scale = (WIDTH - _LEFT - _RIGHT) / most
+    left = 16 + _LETTER * max(len(name) for name in samples)
+    scale = (WIDTH - left - _RIGHT) / most
     body = []
     for number, (name, told) in enumerate(samples.items()):
         median, low, high = spread(told)
         top = 34 + number * _ROW
         middle = top + 8
         body += [
-            _text(_LEFT - 8, middle + 4, name, anchor="end"),
-            f'<rect class="s{number % len(LIGHT)}" x="{_LEFT}" y="{top}" width="{max(median * scale, 1):.1f}" '
+            _text(left - 8, middle + 4, name, anchor="end"),
+            f'<rect class="s{number % len(LIGHT)}" x="{left:.1f}" y="{top}" width="{max(median * scale, 1):.1f}" '
             'height="16" fill="currentColor"/>',
-            _line(_LEFT + low * scale, middle, _LEFT + high * scale, middle, 1.5),
-            _text(_LEFT + max(median, high) * scale + 8, middle + 4, f"{_number(median)} {unit}"),
+            _line(left + low * scale, middle, left + high * scale, middle, 1.5),
+            _text(left + max(median, high) * scale + 8, middle + 4, f"{_number(median)} {unit}"),
         ]
     return _document(title, 34 + len(samples) * _ROW + 8, body)
 
 
 def lines(title: str, across: str, unit: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """A line for each series of points, from zero."""
-    left, right, top, bottom = 56, WIDTH - 200, 40, 280
+    left, right, top, bottom = 56, WIDTH - 220, 40, 280
     most_x = max(x for points in series.values() for x, _ in points) or 1
     most_y = max(y for points in series.values() for _, y in points) or 1
     step = _step(most_y)

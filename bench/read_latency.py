@@ -144,9 +144,9 @@ async def warm(stack: AsyncExitStack, database: EmbeddedNeo4j, measured: list[Me
             for name, proxy, again, new in everybody:
                 proxy.delay = told.distance / 2000
                 await asyncio.to_thread(again)  # connections that were idle for long are opened again
-                for _ in range(5):
+                for _ in range(4):
                     await told.add(AGAIN, name, proxy, again)
-                for _ in range(5):
+                for _ in range(4):
                     await told.add(NEW, name, proxy, new)
 
 
@@ -191,7 +191,7 @@ async def first_calls(told: Measured, competitor: Competitor, proxy: TcpProxy) -
 async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
     measured = [Measured(distance) for distance in ((20,) if brief else DISTANCES)]
     async with AsyncExitStack() as stack:
-        await warm(stack, database, measured, 1 if brief else 5)
+        await warm(stack, database, measured, 1 if brief else 4)
     await cold(database, measured, 1 if brief else 3)
     works = [one for told in measured for one in told.findings()]
     if any(OURS not in one.samples for one in works):

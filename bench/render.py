@@ -203,7 +203,7 @@ def _plots(group: list[Comparison]) -> Iterator[tuple[str, str]]:
         }
         yield f"{_slug(first.title)}.svg", lines(first.title, "distance to the database, ms", "median, ms", series)
     elif first.title.startswith(PLOTTED):
-        for one in group[:2]:
+        for one in [one for one in group if len(one.samples) > 1][:2]:
             title = f"{one.title}, {one.row}{'' if one.less_is_better else ' (more is better)'}"
             yield f"{_slug(title)}.svg", bars(title, one.unit, one.samples)
 
@@ -232,8 +232,9 @@ def _again() -> Iterator[str]:
 
 def _conditions(results: dict[str, Any]) -> Iterator[str]:
     told = results["about"]
-    yield from ("## Machine and versions", "", "| | |", "|---|---|", f"| begun | {told['begun']} |")
+    yield from ("## Machine and versions", "", "| | |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in told["machine"].items())
     yield from (f"| {name} | {value} |" for name, value in told["versions"].items())
-    yield from ("", "| part | seconds | load average as it began |", "|---|---:|---:|")
-    yield from (f"| {one['title']} | {one['seconds']:.0f} | {one['load']:g} |" for one in results["parts"].values())
+    yield from ("", "| part | begun | seconds | load average as it began |", "|---|---|---:|---:|")
+    for one in results["parts"].values():
+        yield f"| {one['title']} | {one['begun']} | {one['seconds']:.0f} | {one['load']:g} |"

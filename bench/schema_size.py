@@ -75,7 +75,7 @@ def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
             grow(grown, there, labels)
             there = labels
             asyncio.run(read(grown, 1))  # the database plans its statements for the first time
-            rows += [[f"{labels:,}", *row] for row in asyncio.run(read(grown, 1 if brief else 5))]
+            rows += [[f"{labels:,}", *row] for row in asyncio.run(read(grown, 1 if brief else 3))]
     columns = ["labels", "detail", "median ms", "least", "most", "turns", "bytes of text", "tokens"]
     note = "Unset, the detail is standard, or names where standard would be long. What is longer still is cut."
     return [Table("The schema of a graph of many labels, cold, database 20 ms away", columns, rows, note)]

@@ -10,7 +10,6 @@ import asyncio
 import json
 import statistics
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -83,8 +82,8 @@ class Session:
 async def sessions(database: EmbeddedNeo4j, rounds: int) -> dict[str, list[Session]]:
     """The sessions with each server."""
     password = database.password.get_secret_value()
-    found: dict[str, list[Session]] = defaultdict(list)
     names = [one.name for one in competitors(database.uri, password)]
+    found: dict[str, list[Session]] = {name: [] for name in names}
     for turn in range(rounds + 1):  # the first is not counted: the database plans each statement for the first time
         for name in names[turn % len(names) :] + names[: turn % len(names)] if turn else names[:1]:
             async with TcpProxy.to(database.uri) as proxy:
