@@ -517,10 +517,10 @@ output rotateUrl string = rotates ? rotationApp!.outputs.rotateUrl : ''
 @description('The URL of the vault, for neo4j-m2m bootstrap.')
 output vaultUrl string = vault.outputs.vaultUrl
 
-@description('The name of the administrator\'s vault, for az keyvault secret set; empty if there is none.')
+@description('The name of the administrator\'s vault, for az keyvault secret set; empty without one.')
 output adminVaultName string = rotates ? rotationApp!.outputs.adminVaultName : ''
 
-@description('The URL of the administrator\'s vault, for neo4j-m2m bootstrap; empty if there is none.')
+@description('The URL of the administrator\'s vault, for neo4j-m2m bootstrap; empty without one.')
 output adminVaultUrl string = rotates ? rotationApp!.outputs.adminVaultUrl : ''
 
 @description('The name that the secret with the administrator\'s credential must have.')

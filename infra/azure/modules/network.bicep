@@ -121,7 +121,7 @@ output endpointSubnetId string = endpointSubnet.id
 @description('The resource id of the subnet that the function integrates with.')
 output functionSubnetId string = functionSubnet.id
 
-@description('The resource id of the subnet that the rotation integrates with; empty if there is none.')
+@description('The resource id of the subnet that the rotation integrates with; empty without one.')
 output rotationSubnetId string = rotates ? '${network.id}/subnets/rotation' : ''
 
 @description('The address from which the function connects to the database.')

@@ -70,7 +70,7 @@ output endpointSubnetId string = network.outputs.endpointSubnetId
 @description('The resource id of the subnet that the function integrates with.')
 output functionSubnetId string = network.outputs.functionSubnetId
 
-@description('The resource id of the subnet that the rotation integrates with; empty if there is none.')
+@description('The resource id of the subnet that the rotation integrates with; empty without one.')
 output rotationSubnetId string = network.outputs.rotationSubnetId
 
 @description('The address from which the function and the rotation connect to the database.')

@@ -1,5 +1,5 @@
 // Three alerts about the rotation, each about something that a person has to fix.
-metadata description = 'Mail when a rotation fails, when none is looked for any more, and when a stranger asks the administrator\'s vault.'
+metadata description = 'Mail when a rotation fails, when its timer does not run, and when a stranger asks the administrator\'s vault.'
 
 @description('The end of every name.')
 param suffix string
@@ -16,7 +16,7 @@ param actionGroupId string
 @description('The resource id of the workspace with the rotation\'s requests.')
 param workspaceId string
 
-@description('The resource id of the administrator\'s vault; empty if there is none.')
+@description('The resource id of the administrator\'s vault; empty without one.')
 param adminVaultId string
 
 resource failures 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {

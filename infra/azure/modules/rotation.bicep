@@ -60,10 +60,10 @@ param pythonVersion string
 @description('Whether vault and storage have private endpoints only.')
 param isPrivate bool
 
-@description('The resource id of the network; empty if there is none.')
+@description('The resource id of the network; empty without one.')
 param networkId string
 
-@description('The resource id of the subnet for private endpoints; empty if there is none.')
+@description('The resource id of the subnet for private endpoints; empty without one.')
 param endpointSubnetId string
 
 @description('The resource id of the subnet that the app integrates with; empty for none.')
@@ -260,8 +260,8 @@ output functionName string = app.outputs.functionName
 @description('The URL that rotates on demand, with a function key.')
 output rotateUrl string = 'https://${app.outputs.hostName}/rotate'
 
-@description('The name of the administrator\'s vault, for az keyvault secret set; empty if there is none.')
+@description('The name of the administrator\'s vault, for az keyvault secret set; empty without one.')
 output adminVaultName string = byAdministrator ? adminVault!.outputs.vaultName : ''
 
-@description('Where the administrator\'s vault answers; empty if there is none.')
+@description('Where the administrator\'s vault answers; empty without one.')
 output adminVaultUrl string = byAdministrator ? adminVault!.outputs.vaultUrl : ''
