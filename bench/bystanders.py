@@ -26,7 +26,7 @@ _BARE_DRIVERS = 4
 
 @dataclass
 class Waits:
-    """The longest waits, in seconds: of another caller for ``RETURN 1`` and for a ping, of a bare driver for ``RETURN 1``."""
+    """The longest waits, in seconds: another caller's for ``RETURN 1`` and a ping, a bare driver's for ``RETURN 1``."""
 
     worst: float = 0.0
     ping: float = 0.0
