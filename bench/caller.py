@@ -49,9 +49,13 @@ class Caller:
 
     def __enter__(self) -> Self:
         client = {"name": "bench", "version": "0"}
-        self.request("initialize", {"protocolVersion": _VERSION, "capabilities": {}, "clientInfo": client})
-        self._headers["mcp-protocol-version"] = _VERSION
-        self._post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        try:
+            self.request("initialize", {"protocolVersion": _VERSION, "capabilities": {}, "clientInfo": client})
+            self._headers["mcp-protocol-version"] = _VERSION
+            self._post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        except BaseException:
+            self._connection.close()
+            raise
         return self
 
     def __exit__(

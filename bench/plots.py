@@ -8,16 +8,20 @@ which a style in the file sets for both themes, since an image in a page inherit
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from bench.figures import spread
+from bench.figures import OFFICIAL, OURS
 
 __all__ = ["DARK", "LIGHT", "bars", "lines"]
 
 LIGHT = ("#0969da", "#bc4c00", "#8250df", "#1a7f37", "#cf222e")
 DARK = ("#58a6ff", "#ffa657", "#d2a8ff", "#3fb950", "#ff7b72")
 TEXT = ("#1f2328", "#e6edf3")
+
+_ALWAYS = (OURS, OFFICIAL, "neo4j-mcp-canary", "mcp-neo4j-cypher (labs)", "bare Python driver")
+"""Whose colour is the same in every plot."""
 
 WIDTH = 640
 _RIGHT, _ROW, _LETTER = 110, 26, 6.6
@@ -59,19 +63,31 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _colour(name: str, number: int) -> str:
+    return f"s{_ALWAYS.index(name) if name in _ALWAYS else number % len(LIGHT)}"
+
+
+def _middle(samples: Sequence[float]) -> tuple[float, float]:
+    """From where to where eight of ten samples are: a single one of hundreds would leave no room for the others."""
+    if len(samples) < 10:
+        return min(samples), max(samples)
+    tenths = statistics.quantiles(samples, n=10)
+    return tenths[0], tenths[-1]
+
+
 def bars(title: str, unit: str, samples: Mapping[str, Sequence[float]]) -> str:
-    """A bar for each median, with a thin line from the least to the most."""
-    most = max(max(told) for told in samples.values()) or 1
+    """A bar for each median, with a thin line that spans the middle eight tenths of the samples."""
+    most = max(_middle(told)[1] for told in samples.values()) or 1
     left = 16 + _LETTER * max(len(name) for name in samples)
     scale = (WIDTH - left - _RIGHT) / most
     body = []
     for number, (name, told) in enumerate(samples.items()):
-        median, low, high = spread(told)
+        median, (low, high) = statistics.median(told), _middle(told)
         top = 34 + number * _ROW
         middle = top + 8
         body += [
             _text(left - 8, middle + 4, name, anchor="end"),
-            f'<rect class="s{number % len(LIGHT)}" x="{left:.1f}" y="{top}" width="{max(median * scale, 1):.1f}" '
+            f'<rect class="{_colour(name, number)}" x="{left:.1f}" y="{top}" width="{max(median * scale, 1):.1f}" '
             'height="16" fill="currentColor"/>',
             _line(left + low * scale, middle, left + high * scale, middle, 1.5),
             _text(left + max(median, high) * scale + 8, middle + 4, f"{_number(median)} {unit}"),
@@ -101,7 +117,7 @@ def lines(title: str, across: str, unit: str, series: Mapping[str, Sequence[tupl
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         legend = top + 10 + number * 20
         body += [
-            f'<g class="s{number % len(LIGHT)}">',
+            f'<g class="{_colour(name, number)}">',
             f'<polyline points="{path}" fill="none" stroke="currentColor" stroke-width="2"/>',
             *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="currentColor"/>' for x, y in places),
             f'<rect x="{right + 16}" y="{legend - 9}" width="10" height="10" fill="currentColor"/>',

@@ -53,7 +53,7 @@ def _opening(results: dict[str, Any]) -> Iterator[str]:
     yield (
         "A figure is the median, with the least and the most in brackets. A **bold ratio** is this server's median "
         "divided by the other's; below 1 this server is faster or smaller. *Turns* are round trips to the database, "
-        "which a proxy counts."
+        "which a proxy counts. In plots, the thin line spans the middle eight tenths of the samples."
     )
     yield ""
     busy = {part["title"]: part["load"] for part in results["parts"].values() if _is_busy(part["load"], results)}
