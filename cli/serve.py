@@ -75,6 +75,7 @@ def serve_http(settings: CommandLineSettings, *, host: str, port: int | None) ->
             secrets=door.secrets,
             workload=_workload(settings),
             allowed_hosts=LOOPBACK_NAMES if loopback else None,
+            page=True,
         )
         asyncio.run(_serve_http(application, listener))
 
@@ -136,6 +137,8 @@ async def _serve_http(application: Application, listener: socket.socket) -> None
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}{MCP_PATH}"
             print(json.dumps({"url": url}), flush=True)
             say(f"Serving MCP at {url}. Ctrl-C stops it.")
+            if application.has_page:
+                say(f"For people, in a browser: {url.removesuffix(MCP_PATH)}/")
             say(f"Next, what to paste into a client: neo4j-m2m connect claude --url {url}")
             telling = asyncio.create_task(_tell_of_database(application))
         await serving

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from core.credentials.secret_store import SecretStore
     from core.examination import OwnName
     from core.origin import Origin
+    from core.page.page import Page
     from core.settings import Settings
     from core.telemetry import Telemetry
 
@@ -83,7 +84,7 @@ class Application:
 
     ``can_send`` says whether the platform can send a response. In place of one that it cannot, the agent gets a
     sentence. None is for platforms that send any size. ``own_name`` asks the platform what this server is there, for
-    ``doctor``.
+    ``doctor``. ``page`` says whether people get a page if the settings do not say so.
     """
 
     def __init__(
@@ -100,12 +101,22 @@ class Application:
         allowed_hosts: frozenset[str] | None = None,
         can_send: CanSend | None = None,
         own_name: OwnName | None = None,
+        page: bool = False,
     ) -> None:
+        """Raises:
+        SettingsError: There is to be a page, and this package has been built without its files.
+        """
         self.settings = settings
         self.tools = {tool.name: tool for tool in tools}
         self.server = build_server(self.tools.values())
         self.telemetry = _telemetry(settings)
-        self.audit = AuditTrail(audit, statements=settings.audit_statements, telemetry=self.telemetry)
+        self._page = _page(settings, default=page)
+        self.audit = AuditTrail(
+            audit,
+            statements=settings.audit_statements,
+            telemetry=self.telemetry,
+            keep=None if self._page is None else self._page.calls.keep,
+        )
         self._secrets = secrets
         self._workload = workload
         self._own_name = own_name
@@ -117,6 +128,11 @@ class Application:
         self._allowed_hosts = allowed_hosts
         self._can_send = can_send
         self._health = Health(self._scopes)
+
+    @property
+    def has_page(self) -> bool:
+        """Whether people get a page at ``/``."""
+        return self._page is not None
 
     async def handle(self, request: Request) -> Response:
         """Answer ``request``. Never raises: a failure becomes a response with a status and a reason.
@@ -138,6 +154,8 @@ class Application:
         refusal = self._wrong_host(request)
         if request.path == HEALTH_PATH:
             return refusal or await self._answer_health(request)
+        if refusal is None and self._page is not None and (file := self._page.public(request)) is not None:
+            return file
         with self.audit.record(request.request_id, request.headers) as record:
             response = as_asked(refusal or await self._answer(request, record), request.method, request.headers)
             record.sent(len(response.body), response.status)
@@ -150,10 +168,12 @@ class Application:
         if isinstance(principal, Response):
             if principal.status < 400:
                 record.no_call()
-            return principal
+            return principal if self._page is None else self._page.sign_in(request, principal)
         grant = self.admit(principal, record)
         if grant is None:
             return plain(403, NOT_ADMITTED)
+        if self._page is not None and self._page.serves(request.path):
+            return await self._answer_page(self._page, request, principal, grant, record)
         if request.path.rstrip("/") != MCP_PATH:
             return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
         if request.method != "POST":
@@ -191,6 +211,18 @@ class Application:
             return response
         record.answered("too_large")
         return _response(instead_of(response.body, TOO_LARGE))
+
+    async def _answer_page(
+        self, page: Page, request: Request, principal: Principal, grant: Grant, record: AuditRecord
+    ) -> Response:
+        from core.page.page import Reader
+
+        async def left_running() -> list[str]:
+            return await self._scopes.of(grant, principal).database.left_running(principal.identity)
+
+        settings = self.settings.capped(grant.max_rows, grant.max_bytes, grant.timeout)
+        tools = [tool.name for tool in self.tools.values() if grant.allows(tool)]
+        return await page.answer(request, Reader(principal, grant, settings, tools, left_running), record)
 
     @contextmanager
     def counted(self, principal: Principal, grant: Grant, record: AuditRecord) -> Iterator[Stopwatch]:
@@ -304,7 +336,7 @@ class Application:
         Source: the transport's security warning on Host and Origin. 421 is RFC 9110's Misdirected Request.
         """
         if self._allowed_hosts is None:
-            return None
+            return None if self._page is None else self._page.from_elsewhere(request)
         host = request.header("host")
         if host is None or host_name(host) not in self._allowed_hosts:
             return plain(421, "This server answers only on the host names of this machine's loopback interface.")
@@ -322,6 +354,16 @@ def _telemetry(settings: Settings) -> Telemetry | None:
     from core.telemetry import Telemetry
 
     return Telemetry()
+
+
+def _page(settings: Settings, *, default: bool) -> Page | None:
+    if not (default if settings.page is None else settings.page):
+        return None
+    from core.page.files import require_files
+    from core.page.page import Page
+
+    require_files(settings.variable("page"))
+    return Page()
 
 
 _OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}

@@ -21,11 +21,11 @@ from core.http import ClientGone
 
 if TYPE_CHECKING:
     from core.access.grant import Grant
-    from core.identity.principal import Principal
+    from core.identity.principal import Identity, Principal
     from core.stopwatch import Stopwatch
     from core.telemetry import Telemetry
 
-__all__ = ["AUDIT_LOGGER", "AuditRecord", "AuditTrail", "Sink", "log_line"]
+__all__ = ["AUDIT_LOGGER", "AuditRecord", "AuditTrail", "Keep", "Sink", "log_line"]
 
 AUDIT_LOGGER = "neo4j_m2m.audit"
 
@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 Sink = Callable[[dict[str, Any]], None]
 """Writes one line."""
+
+Keep = Callable[["Identity", dict[str, Any]], None]
+"""Keeps the line of a call, for the caller whose identity was proved."""
 
 _LONGEST_NAME = 64
 _NAMES_KEPT = 50
@@ -53,6 +56,7 @@ class AuditRecord:
     def __init__(self, request_id: str, *, statements: bool) -> None:
         self.fields: dict[str, Any] = {"request_id": request_id}
         self.is_call = True
+        self.identity: Identity | None = None
         self._statements = statements
 
     @property
@@ -72,6 +76,7 @@ class AuditRecord:
 
     def caller(self, principal: Principal) -> None:
         """Note the caller, whose identity is proved."""
+        self.identity = principal.identity
         self.fields["platform"] = principal.platform
         self.fields["principal"] = {
             "id": principal.id,
@@ -129,11 +134,19 @@ class AuditRecord:
 class AuditTrail:
     """Opens a record for each call and hands its line to ``sink`` when the call is over."""
 
-    def __init__(self, sink: Sink = log_line, *, statements: bool = False, telemetry: Telemetry | None = None) -> None:
-        """``telemetry`` makes a span of each call and counts it."""
+    def __init__(
+        self,
+        sink: Sink = log_line,
+        *,
+        statements: bool = False,
+        telemetry: Telemetry | None = None,
+        keep: Keep | None = None,
+    ) -> None:
+        """``telemetry`` makes a span of each call and counts it. ``keep`` gets the lines of callers who are known."""
         self._sink = sink
         self._statements = statements
         self._telemetry = telemetry
+        self._keep = keep
 
     @contextmanager
     def record(self, request_id: str, headers: Iterable[tuple[str, str]] = ()) -> Iterator[AuditRecord]:
@@ -163,14 +176,18 @@ class AuditTrail:
         finally:
             duration = round((time.perf_counter() - begun) * 1000, 1)
             if record.is_call:
-                self._write("call", at, {**record.fields, "duration_ms": duration})
+                line = self._write("call", at, {**record.fields, "duration_ms": duration})
+                if self._keep is not None and record.identity is not None:
+                    self._keep(record.identity, line)
 
     def event(self, name: str, **fields: Any) -> None:
         """Write a line about something that belongs to no single call: its name, and what is known about it."""
         self._write(name, datetime.now(UTC), fields)
 
-    def _write(self, event: str, at: datetime, fields: dict[str, Any]) -> None:
+    def _write(self, event: str, at: datetime, fields: dict[str, Any]) -> dict[str, Any]:
+        line = {"audit": event, "time": at.isoformat(timespec="milliseconds"), **fields}
         try:
-            self._sink({"audit": event, "time": at.isoformat(timespec="milliseconds"), **fields})
+            self._sink(line)
         except Exception as error:  # noqa: BLE001 - a full disk must not turn an answer that was given into none
             logger.error("an audit line could not be written: %s", type(error).__name__)
+        return line

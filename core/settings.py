@@ -191,6 +191,11 @@ class Settings(BaseModel):
         "text",
         description="How answers write integers beyond 2^53 - 1, which JavaScript rounds: `text` or `number`.",
     )
+    page: bool | None = Field(
+        None,
+        description="Whether people get a page at `/`. Unset, `serve` and the Databricks App have it, the functions on "
+        "AWS and Azure do not.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lines below this level are not logged."
     )

@@ -74,6 +74,7 @@ def application_of(settings: DatabricksSettings, workspace: Workspace) -> Applic
         secrets=SecretScopes(workspace, first_name=settings.secret, first=settings.secret_value),
         subject_token=door.subject_token,
         audit=write_down,
+        page=True,
     )
 
 

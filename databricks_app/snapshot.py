@@ -19,9 +19,9 @@ __all__ = ["lay_out"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_PACKAGES = ("core", "databricks_app")
+_PACKAGES = ("core", "databricks_app", "page")
 _TOP = ("app.yaml", "requirements.txt")
-_SUFFIXES = (".py", ".typed")
+_SUFFIXES = (".py", ".typed", ".html", ".css", ".js", ".svg", ".txt")
 
 
 def lay_out(folder: Path) -> list[Path]:

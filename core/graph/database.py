@@ -26,6 +26,7 @@ from core.values.exact_values import keep_exact_values
 if TYPE_CHECKING:
     from neo4j import AsyncResult, ResultSummary
 
+    from core.identity.principal import Identity
     from core.settings import Settings
 
 __all__ = ["Database", "Explanation"]
@@ -125,6 +126,10 @@ class Database:
             if not started.is_set():
                 raise
             raise await self._pool.survivors.explained(error, origin) from None
+
+    async def left_running(self, caller: Identity) -> list[str]:
+        """The requests of ``caller`` whose statements still run, though they were told to stop."""
+        return await self._pool.survivors.left_by(caller)
 
     async def _read_once(
         self,

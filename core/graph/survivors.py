@@ -74,6 +74,11 @@ class Survivors:
                 "one was not run. Try again when they have ended, with statements that do less."
             )
 
+    async def left_by(self, caller: Identity) -> list[str]:
+        """The requests of ``caller`` whose statements were seen to run on, by a look a few seconds old at most."""
+        await self._left(caller)
+        return list(self._requests.get(caller) or ())
+
     async def explained(self, error: DeadlineExceeded, origin: Origin | None) -> DeadlineExceeded:
         """``error`` of a statement that was running, with what became of the statement, as far as that was seen."""
         request = None if origin is None else origin.request_id

@@ -57,6 +57,7 @@ KEPT_BY = {
     ("core.identity.tokens", "_accepted"): NOT_OF_CALLERS,
     ("core.identity.tokens", "_remembered"): PROOF,
     ("core.identity.tokens", "_signatures"): NOT_OF_CALLERS,
+    ("core.page.recent_calls", "_lines"): CALLER,
     ("core.values.iso", "_rules"): NOT_OF_CALLERS,
     ("databricks_app.pats", "_remembered"): PROOF,
 }

@@ -97,7 +97,7 @@ def test_what_is_laid_out_goes_up_and_the_folder_is_there_before(tmp_path: Path)
         Path("databricks_app/app.py"),
     } <= laid_out
     assert laid_out == set(lay_out(tmp_path / "again"))
-    assert {path.parts[0] for path in laid_out} == {"app.yaml", "requirements.txt", "core", "databricks_app"}
+    assert {path.parts[0] for path in laid_out} == {"app.yaml", "requirements.txt", "core", "databricks_app", "page"}
     assert all((tmp_path / "source" / path).stat().st_size < 10_000_000 for path in laid_out)
 
 
