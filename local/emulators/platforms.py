@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import LocalError
+from core.http import MCP_PATH
 from core.tools import ALL_TOOLS
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def emulate(platform: str, settings: LocalSettings, console: Console, *, port: i
     with module_of(platform).platform(settings, console, port=port or 0) as running:
         print(json.dumps(running.line), flush=True)
         console.say(f"{platform} answers at {running.line['url']}. Ctrl-C stops it.")
+        if platform == "databricks":
+            page = running.line["url"].removesuffix(MCP_PATH)
+            console.say(f"For people, in a browser: {page}/ (sign in with pat of the line above)")
         console.say(
             f"Next, with client_id and client_secret of the line above: {_next_command(platform, running.line)}"
         )
