@@ -3,7 +3,7 @@
 .PHONY: help demo test test-fast exhaustive check checks lint format types conformance sam rie aws-agent \
 	azure-package azure-worker azure-agent databricks-app databricks-bundle databricks-mcp-check bench \
 	bench-smoke lock clean databricks-agent agentcore-runtime bench-rotation wheel server-json clients attack \
-	attack-smoke
+	attack-smoke page
 
 # The first Python of at least 3.11 on the PATH, unless PYTHON names one.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -189,7 +189,7 @@ build-Function build-GatewayFunction build-RotationFunction:  # `sam build` call
 	find "$(ARTIFACTS_DIR)/botocore/data" -mindepth 1 -maxdepth 1 -type d $(LAMBDA_SERVICES:%=! -name %) -exec rm -rf {} +
 	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) -b "$(ARTIFACTS_DIR)" && find "$(ARTIFACTS_DIR)" -name '*.py' -delete; \
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi
-	cp -R core aws_lambda $(wildcard policy.toml issuers.toml) "$(ARTIFACTS_DIR)"
+	cp -R core aws_lambda $(wildcard policy.toml issuers.toml) $(if $(PAGE),page) "$(ARTIFACTS_DIR)"
 	find "$(ARTIFACTS_DIR)" -name __pycache__ -type d -prune -exec rm -rf {} +
 	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) "$(ARTIFACTS_DIR)/core" "$(ARTIFACTS_DIR)/aws_lambda"; fi
 
@@ -251,6 +251,15 @@ databricks-mcp-check: $(VENV)/.dev $(DATABRICKS_MCP)/.ready  ## by hand: Databri
 databricks-agent: $(VENV)/.dev .venv-databricks-agent/.ready  ## an agent of the OpenAI Agents SDK asks the emulated app
 	$(BIN)/python -m tests.databricks_agent.run .venv-databricks-agent/bin/python
 
+.venv-page/.ready: requirements/page.txt | $(VENV)/bin/python
+	@echo "Installing Playwright, which drives a browser that you have: once, about 130 MB"
+	$(VENV)/bin/python -m venv .venv-page
+	.venv-page/bin/python $(PIP_QUIETLY) requirements/page.txt
+	@touch $@
+
+page: $(VENV)/.dev .venv-page/.ready  ## by hand: the page for people in a real Chromium (needs one), with screenshots
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m tests.page.run .venv-page/bin/python $(PART)
+
 # The registry's schema comes as part of its Go module.
 REGISTRY := github.com/modelcontextprotocol/registry@v1.8.9
 
@@ -288,6 +297,7 @@ lock: $(VENV)/.dev  ## resolve the pinned versions and hashes again
 	$(LOCK) requirements/agent.in -o requirements/agent.txt
 	$(LOCK) requirements/go.in -o requirements/go.txt
 	$(LOCK) requirements/azure-agent.in -o requirements/azure-agent.txt
+	$(LOCK) requirements/page.in -o requirements/page.txt
 
 clean:  ## remove what the checks created here (the user's caches stay)
 	rm -rf $(VENV) .venv-*/ .aws-sam .agentcore $(CONFORMANCE)/node_modules $(AZURE_PACKAGE)/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
