@@ -50,6 +50,7 @@ class Comparison:
     """The same work by several servers: a row of the table ``title``.
 
     ``samples`` and ``turns``, the round trips to the database, are by server. ``silent`` says why one has no figure.
+    ``note`` says what to know about the table; ``x`` is where the row is in a plot.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Comparison:
     goals: list[Goal] = field(default_factory=list)
     less_is_better: bool = True
     x: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ GOALS = {
     ],
 }
 
+NOTES = {
+    NEW: "The database plans such a statement before it runs it, whoever sends it: most of the time at short distances.",
+    FIRST: "The time is that of the call. The turns count from the start of the process: the other servers connect as "
+    "they start, before anybody calls; this one connects when it is first called, as a function must.",
+}
+
 Once = Callable[[], object]
 _novel = count()
 
@@ -84,6 +90,7 @@ class Measured:
                     self.silent[work],
                     GOALS[work] if self.distance == 20 else [],
                     x=self.distance,
+                    note=NOTES.get(work, ""),
                 )
 
 

@@ -170,6 +170,8 @@ def _compared(group: list[Comparison]) -> Iterator[str]:
         more = "" if one.less_is_better else ", more is better"
         yield f"| {one.row}{unit}{more} | {' | '.join(cells)} |"
     yield ""
+    for note in dict.fromkeys(one.note for one in group if one.note):
+        yield from (note, "")
 
 
 def _figure(one: Comparison, name: str, subject: str) -> str:

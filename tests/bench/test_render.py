@@ -80,6 +80,12 @@ def test_a_cell_of_another_server_says_the_ratio_the_median_the_spread_and_the_t
     assert "| 1 caller | 3 (2–4), 1 turn | **0.50** · 6 (5–7), 4 turns | **0.25** · 12 |" in text
 
 
+def test_a_note_stands_once_below_its_table() -> None:
+    text = text_of(comparison(note="Mind the gap."), comparison(row="16 callers", note="Mind the gap."))
+    assert text.count("Mind the gap.") == 1
+    assert text.index("16 callers") < text.index("Mind the gap.")
+
+
 def test_a_server_that_has_no_figure_says_why() -> None:
     text = text_of(comparison(samples={OURS: [1.0]}, silent={OFFICIAL: "needs APOC"}))
     assert "| 1 caller | 1, 1 turn | needs APOC |" in text
