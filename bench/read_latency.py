@@ -47,7 +47,7 @@ GOALS = {
 }
 
 NOTES = {
-    NEW: "The database plans such a statement before it runs it, whoever sends it: most of the time at short distances.",
+    NEW: "The database plans such a statement first, whoever sends it: at short distances, most of the time.",
     FIRST: "The time is that of the call. The turns count from the start of the process: the other servers connect as "
     "they start, before anybody calls; this one connects when it is first called, as a function must.",
 }
