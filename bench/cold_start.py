@@ -147,18 +147,14 @@ def by_package(database: EmbeddedNeo4j, starts: int, calls: int) -> list[Finding
         if any(source.rglob("*.pyc")):
             raise RuntimeError("byte code was written where none was to be")
         sizes = {name: [megabytes_in(directory)] for name, (directory, _) in figures.items()}
+    rows = {
+        ("first answer", "s"): {name: noted.answered for name, (_, noted) in figures.items()},
+        ("of it the imports", "s"): {name: noted.imported for name, (_, noted) in figures.items()},
+        ("a warm call", "ms"): {name: [took * 1000 for took in noted.warm] for name, (_, noted) in figures.items()},
+        ("size", "MB"): sizes,
+    }
     title = "Cold start of the Lambda function, by package"
-    return [
-        Comparison(title, "first answer", "s", {name: noted.answered for name, (_, noted) in figures.items()}),
-        Comparison(title, "of it the imports", "s", {name: noted.imported for name, (_, noted) in figures.items()}),
-        Comparison(
-            title,
-            "a warm call",
-            "ms",
-            {name: [seconds * 1000 for seconds in noted.warm] for name, (_, noted) in figures.items()},
-        ),
-        Comparison(title, "size", "MB", sizes),
-    ]
+    return [Comparison(title, row, unit, samples, subject=SHIPPED) for (row, unit), samples in rows.items()]
 
 
 if __name__ == "__main__":

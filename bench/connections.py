@@ -74,7 +74,7 @@ async def measured(database: EmbeddedNeo4j, name: str, processes: int, callers: 
 def calculated() -> list[Row]:
     """What follows for more callers, by the rule that the measured rows show."""
     rows: list[Row] = [
-        [OURS, processes, 10_000, processes * POOL, None, None, f"{processes} processes × pool of {POOL}"]
+        [OURS, processes, 10_000, processes * POOL, None, None, f"{processes} × the pool of {POOL}"]
         for processes in (1, 10, 100)
     ]
     note = "one call at a time in each environment: 1 connection each"
@@ -94,8 +94,8 @@ async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
     columns = ["server", "processes", "callers at once", "connections", "calls that failed", "seconds", "how"]
     note = (
         f"A process of this server opens at most {POOL} connections (NEO4J_M2M_POOL_SIZE), whoever calls; all "
-        "callers here are one principal, who cannot take the last ones from others. Lambda gives an environment call "
-        "at a time, and `tests/aws_lambda/test_environments.py` holds it to one connection."
+        "callers here are one principal, who cannot take the last ones from others. Lambda gives an environment one "
+        "call at a time, and `tests/aws_lambda/test_environments.py` holds it to one connection."
     )
     return [Table("Connections to the database", columns, [*rows, *calculated()], note)]
 

@@ -51,6 +51,7 @@ class Comparison:
 
     ``samples`` and ``turns``, the round trips to the database, are by server. ``silent`` says why one has no figure.
     ``note`` says what to know about the table; ``x`` is where the row is in a plot.
+    ``subject`` is whose median is divided by the others'; if it has no samples, the table has no ratios.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Comparison:
     less_is_better: bool = True
     x: float | None = None
     note: str = ""
+    subject: str = OURS
 
 
 @dataclass(frozen=True)

@@ -158,14 +158,13 @@ def _cell(cell: str | float | int | None) -> str:
 def _compared(group: list[Comparison]) -> Iterator[str]:
     """One table: a row for each comparison, a column for each server, and this one's first."""
     names = list(dict.fromkeys(name for one in group for name in (*one.samples, *one.silent)))
-    names.sort(key=lambda name: name != OURS)
+    names.sort(key=lambda name: name != group[0].subject)
     units = {one.unit for one in group}
     yield from (f"### {group[0].title}", "")
     yield f"| {'' if len(units) > 1 else units.pop()} | {' | '.join(names)} |"
     yield f"|---|{'---:|' * len(names)}"
-    subject = names[0]
     for one in group:
-        cells = [_figure(one, name, subject) for name in names]
+        cells = [_figure(one, name) for name in names]
         unit = f", {one.unit}" if len({other.unit for other in group}) > 1 else ""
         more = "" if one.less_is_better else ", more is better"
         yield f"| {one.row}{unit}{more} | {' | '.join(cells)} |"
@@ -174,7 +173,7 @@ def _compared(group: list[Comparison]) -> Iterator[str]:
         yield from (note, "")
 
 
-def _figure(one: Comparison, name: str, subject: str) -> str:
+def _figure(one: Comparison, name: str) -> str:
     if name in one.silent:
         return one.silent[name]
     if name not in one.samples:
@@ -186,8 +185,8 @@ def _figure(one: Comparison, name: str, subject: str) -> str:
     if name in one.turns:
         turns = one.turns[name]
         text += f", {turns:g} {'turn' if turns == 1 else 'turns'}"
-    if name != subject and subject in one.samples and median and one.title != "Cold start by platform":
-        text = f"**{spread(one.samples[subject])[0] / median:.2f}** · {text}"
+    if name != one.subject and one.subject in one.samples and median:
+        text = f"**{spread(one.samples[one.subject])[0] / median:.2f}** · {text}"
     return text
 
 

@@ -80,6 +80,12 @@ def test_a_cell_of_another_server_says_the_ratio_the_median_the_spread_and_the_t
     assert "| 1 caller | 3 (2–4), 1 turn | **0.50** · 6 (5–7), 4 turns | **0.25** · 12 |" in text
 
 
+def test_ways_of_this_server_are_divided_by_the_one_that_is_named_or_by_none() -> None:
+    ways = {"source": [4.0], "shipped": [2.0]}
+    assert "| 1 caller | 2 | **0.50** · 4 |" in text_of(comparison(samples=ways, turns={}, subject="shipped"))
+    assert "| 1 caller | 4 | 2 |" in text_of(comparison(samples=ways, turns={}))
+
+
 def test_a_note_stands_once_below_its_table() -> None:
     text = text_of(comparison(note="Mind the gap."), comparison(row="16 callers", note="Mind the gap."))
     assert text.count("Mind the gap.") == 1
