@@ -117,6 +117,15 @@ async def health(req: func.HttpRequest, context: func.Context) -> func.HttpRespo
     return await handle(req, context)
 
 
+if settings is not None and isinstance(application, Application) and application.has_page:
+
+    @app.function_name("page")
+    @app.route(route="{*path}", auth_level=level_of(settings))
+    async def page(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        """The page for people, and its files. Every path without a function of its own comes here, ``/`` among them."""
+        return await handle(req, context)
+
+
 if settings is None or settings.caller_auth == "entra":
 
     @app.function_name("metadata")

@@ -359,3 +359,25 @@ def test_nothing_that_is_secret_is_in_what_the_apps_say(
         "eyJ",
     ):
         assert secret not in said
+
+
+def test_a_function_app_has_a_page_only_if_a_setting_asks_for_it(stocked: Subscription, issuers: str) -> None:
+    person, tokens = {"accept": "text/html"}, {"NEO4J_M2M_SECRET": SECRET, "NEO4J_M2M_ISSUERS": issuers}
+    with function_app(stocked, **tokens) as app, httpx2.Client(trust_env=False, timeout=60) as browser:
+        for path in ("/", "/page/me", "/page/page.js"):
+            assert browser.get(app.origin + path, headers=person).status_code == 404
+    asked = {"NEO4J_M2M_PAGE": "true"}
+    with function_app(stocked, **asked, **tokens) as app, httpx2.Client(trust_env=False, timeout=60) as browser:
+        page = browser.get(f"{app.origin}/", headers=person)
+        assert (page.status_code, "API key or bearer token" in page.text) == (401, True)
+        assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+        assert browser.get(f"{app.origin}/page/cytoscape.min.js").status_code == 200
+        assert browser.get(f"{app.origin}/page/me", headers=person).status_code == 401
+        assert browser.get(f"{app.origin}/health").status_code == 200
+    with (
+        function_app(stocked, **asked, **KEY_MODE) as app,
+        httpx2.Client(trust_env=False, timeout=60) as browser,
+    ):
+        for path in ("/", "/page/me", "/page/page.js"):
+            refused = browser.get(app.origin + path, headers=person)
+            assert (refused.status_code, refused.content) == (401, b""), "the host's own word"

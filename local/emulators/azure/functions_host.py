@@ -64,10 +64,11 @@ class FunctionsHost(HttpFront):
         for trigger in worker.triggers:
             path = "/".join(part for part in (prefix, trigger["route"].strip("/")) if part)
             self._routes[f"/{path}".lower()] = trigger
+        self._catch_all = next((one for path, one in self._routes.items() if path.startswith("/{*")), None)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Find the function, check the key that its level demands, invoke it, and return its answer."""
-        trigger = self._routes.get(scope["path"].rstrip("/").lower())
+        trigger = self._routes.get(scope["path"].rstrip("/").lower()) or self._catch_all
         if trigger is None or (trigger.get("methods") and scope["method"] not in trigger["methods"]):
             return 404, [], b""
         headers: dict[str, str] = {}
