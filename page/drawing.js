@@ -17,7 +17,7 @@ export function drawing({ nodes, edges, label, chosen }) {
   for (const { kind } of nodes) if (!kinds.has(kind)) kinds.set(kind, COLOURS[kinds.size % COLOURS.length]);
   const legend = element("ul", { class: "legend" }, [...kinds].slice(0, 12).map(([kind, colour]) => keyOf(kind, colour)));
   const zoom = element("div", { class: "zoom" });
-  const whole = element("div", { class: "drawing" }, canvas, zoom, kinds.size > 1 ? legend : null);
+  const whole = element("div", { class: "drawing" }, canvas, element("div", { class: "below" }, kinds.size > 1 ? legend : null, zoom));
   let cy = null;
   const begin = () => {
     cy = globalThis.cytoscape({

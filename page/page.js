@@ -92,7 +92,7 @@ function showCalls(calls) {
     return;
   }
   const lines = calls.map((line) => {
-    const what = [line.tool ?? line.method ?? "a request", line.rows === undefined ? null : counted(line.rows, "row"), `${Math.round(line.duration_ms)} ms`];
+    const what = [line.tool ?? line.method ?? "a request", line.rows === undefined ? null : counted(line.rows, "row"), `${Math.round(line.duration_ms)}\u00a0ms`];
     return element("details", { class: "entry" },
       element("summary", {},
         element("span", { class: line.outcome === "ok" ? "good" : "bad" }, line.outcome ?? "–"), " ",

@@ -59,7 +59,8 @@ class Page:
 
         Source: https://www.w3.org/TR/fetch-metadata/ .
         """
-        if request.header("sec-fetch-site") not in _ELSEWHERE or request.header("sec-fetch-mode") == "navigate":
+        followed = request.method in ("GET", "HEAD") and request.header("sec-fetch-mode") == "navigate"
+        if followed or request.header("sec-fetch-site") not in _ELSEWHERE:
             return None
         return plain(403, "Web pages from elsewhere may not call this server.")
 

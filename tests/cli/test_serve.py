@@ -344,3 +344,29 @@ async def test_an_agent_with_client_credentials_finds_the_issuer_and_reads_the_g
                 assert metadata.json()["resource"] == url
             command.stop()
             assert not any("-secret" in line for line in command.said)
+
+
+def test_a_person_gets_a_page_at_the_root_and_its_address_at_the_start(served: Command) -> None:
+    base = served.ready["url"].removesuffix("/mcp")
+    with httpx2.Client(trust_env=False, timeout=60) as browser:
+        page = browser.get(f"{base}/", headers={"accept": "text/html"})
+        assert (page.status_code, "<!doctype html>" in page.text) == (200, True)
+        script = browser.get(f"{base}/page/page.js")
+        assert script.status_code == 200
+        known = {"if-none-match": script.headers["etag"]}
+        assert browser.get(f"{base}/page/page.js", headers=known).status_code == 304
+        me = browser.get(f"{base}/page/me").json()
+        assert me["principal"]["kind"] == "local"
+        assert browser.get(f"{base}/", headers={"host": "rebound.example"}).status_code == 421
+        elsewhere = {"origin": "https://elsewhere.example"}
+        assert browser.get(f"{base}/page/me", headers=elsewhere).status_code == 403
+    assert f"{base}/\n" in "".join(served.said)
+
+
+def test_without_the_page_there_is_nothing_at_the_root(environ: dict[str, str]) -> None:
+    with running("serve", "--port", "0", environ={**environ, "NEO4J_M2M_PAGE": "false"}) as command:
+        base = command.ready["url"].removesuffix("/mcp")
+        with httpx2.Client(trust_env=False, timeout=60) as browser:
+            for path in ("/", "/page/me", "/page/page.js"):
+                assert browser.get(base + path).status_code == 404
+        assert f"{base}/\n" not in "".join(command.said)

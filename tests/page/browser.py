@@ -225,6 +225,21 @@ def a_statement_is_stopped_by_hand(browser: Browser, plan: dict[str, Any], out: 
         expect(visit.page.locator("#calls")).to_contain_text("cancelled", timeout=GENEROUS)
 
 
+def limits_are_said_and_answers_of_text_alone_are_shown(browser: Browser, plan: dict[str, Any], out: Path) -> None:
+    with visiting(browser, plan["limited"], out) as visit:
+        visit.expected.add("429 (Too Many Requests)")
+        visit.page.goto(plan["limited"])
+        expect(visit.page.locator("#schema pre")).to_contain_text("Airport 1462", timeout=GENEROUS)
+        expect(visit.page.locator("#may")).to_contain_text("2 calls")
+        expect(visit.page.locator("#tools")).to_contain_text("get-schema")
+        expect(visit.page.locator("#read")).to_be_hidden()
+        visit.page.reload()
+        for place in ("#schema", "#tools"):
+            expect(visit.page.locator(f"{place} .problem")).to_contain_text("You may make 2 calls a minute")
+        expect(visit.page.locator("#calls")).to_contain_text("limited")
+        visit.shot("11-limited")
+
+
 def dark_and_narrow(browser: Browser, plan: dict[str, Any], out: Path) -> None:
     with visiting(browser, plan["serve"], out, color_scheme="dark") as visit:
         visit.page.goto(plan["serve"])
@@ -338,6 +353,7 @@ CHECKS = [
     numbers_keep_their_digits,
     errors_nothing_and_too_much,
     a_statement_is_stopped_by_hand,
+    limits_are_said_and_answers_of_text_alone_are_shown,
     dark_and_narrow,
     a_keyboard_is_enough,
     a_key_is_asked_for_and_kept_nowhere,

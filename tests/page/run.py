@@ -39,6 +39,15 @@ CREATE (a:`%s` {name: $name}), (b:Hostile {name: "</script><script>globalThis.__
 """
 
 
+LIMITED = """
+[[rule]]
+name = "the local user sees the schema"
+kind = "local"
+tools = ["get-schema"]
+calls_per_minute = 2
+"""
+
+
 def chromium() -> str | None:
     """The browser's program; None if there is none."""
     named = os.environ.get("CHROMIUM")
@@ -97,6 +106,7 @@ def main(python: str, only: str = "") -> int:
             "hostile": HOSTILE,
             "serve": page_of(start("serve", "--port", "0")),
             "numbers": page_of(start("serve", "--port", "0", NEO4J_M2M_LARGE_INTEGERS="number")),
+            "limited": page_of(start("serve", "--port", "0", NEO4J_M2M_POLICY=LIMITED, NEO4J_M2M_ANSWER_FORM="text")),
             "keyed": {
                 "url": page_of(start("serve", "--port", "0", NEO4J_M2M_KEYS_FILE=str(keys))),
                 "key": created.stdout.strip(),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx2
 
+from core.page.files import ASSETS, HTML, INDEX
 from local.console import Console
 from local.neo4j import EmbeddedNeo4j
 from tests.support.processes import environment
@@ -122,6 +123,8 @@ def serves_a_database(installed: Installed) -> None:
             url = json.loads(server.stdout.readline())["url"]
             answer = httpx2.post(url, json=CALL, timeout=60, trust_env=False).json()
             assert answer["result"]["structuredContent"]["rows"] == [[1]]
+            page = httpx2.get(url.removesuffix("mcp"), timeout=60, trust_env=False)
+            assert (page.status_code, page.headers["content-type"]) == (200, HTML)
             examined = installed("doctor", "--url", url)
             assert examined.returncode == 0, examined.stdout
             inside = installed("doctor", **environ)
@@ -135,6 +138,7 @@ def holds_what_it_needs(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "local/sample/nycflights13.xz" in names
     assert "local/neo4j/jars.lock" in names
+    assert {f"page/{name}" for name in (INDEX, *ASSETS)} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "bench/"))]
     assert wheel.stat().st_size < LARGEST, f"{wheel.stat().st_size:,} bytes"
 

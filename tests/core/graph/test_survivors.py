@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ async def test_what_is_said_of_a_stopped_statement_is_what_was_seen() -> None:
     assert "was not seen" in str(await stand.survivors.explained(over, origin("unknown")))
     assert "was not seen" in str(await stand.survivors.explained(over, None))
     assert [found.request_id for found in stand.noticed] == ["endless"]
+
+
+async def test_a_caller_is_told_which_of_their_requests_run_on_and_nobody_else_is() -> None:
+    stand, over = Stand(), DeadlineExceeded("over")
+    stand.running |= {"one", "two"}
+    for request in ("one", "two"):
+        await stand.survivors.explained(over, origin(request))
+    assert await stand.survivors.left_by(ALICE.identity) == ["one", "two"]
+    assert await stand.survivors.left_by(replace(ALICE, issuer="https://two.example").identity) == []
 
 
 async def test_a_caller_with_too_many_is_refused_until_they_end_and_nobody_else_is(

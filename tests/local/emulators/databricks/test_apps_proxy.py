@@ -157,3 +157,32 @@ def test_an_app_that_is_late_or_away_is_a_gateways_failure(monkeypatch: pytest.M
         assert there.ask(there.proof(), path="/late").status_code == 504
         there.proxy.app_url = "http://127.0.0.1:9"
         assert there.ask(there.proof()).status_code == 502
+
+
+BROWSER = {"accept": "text/html,*/*;q=0.8"}
+
+
+def test_a_person_signs_in_with_a_token_and_is_then_known_by_a_cookie() -> None:
+    with behind() as there, httpx2.Client(trust_env=False, timeout=30, follow_redirects=False) as person:
+        refused = person.get(there.url, headers=BROWSER)
+        assert (refused.status_code, "<form" in refused.text) == (401, True)
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        sign_in = f"{there.url}/.emulator/sign-in"
+        assert person.post(sign_in, data={"token": "x.y.z"}).status_code == 401
+        assert there.app.requests == 0
+        signed_in = person.post(sign_in, data={"token": there.workspace.issuer.token(AGENT.id)})
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/")
+        assert {"HttpOnly", "SameSite=Lax"} <= set(signed_in.headers["set-cookie"].split("; "))
+        answer = person.get(there.url, headers=BROWSER)
+        assert values(answer, "x-forwarded-preferred-username") == ["agent"]
+        assert values(answer, "cookie") == []
+        person.cookies.clear()
+        assert person.get(there.url, headers={**BROWSER, "cookie": "emulated-session=forged"}).status_code == 401
+
+
+def test_a_person_who_may_not_use_the_app_is_refused_when_they_have_signed_in() -> None:
+    with behind() as there, httpx2.Client(trust_env=False, timeout=30) as person:
+        token = there.workspace.issuer.token(STRANGER.id)
+        assert person.post(f"{there.url}/.emulator/sign-in", data={"token": token}).status_code == 303
+        assert person.get(there.url, headers=BROWSER).status_code == 403
+        assert there.app.requests == 0
