@@ -118,7 +118,7 @@ def test_one_environment_serves_hundreds_of_calls_though_it_is_frozen_between_th
 def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_function_lives(
     aws: AwsPlatform, sample_database: EmbeddedNeo4j
 ) -> None:
-    with Lambda(environ_of(aws.secrets, "neo4j/mended"), timeout=4) as function:
+    with Lambda(environ_of(aws.secrets, "neo4j/mended"), timeout=8) as function:
         missing = function.call(message())
         assert "not_found" in missing["content"][0]["text"]
         aws.secrets.create("neo4j/mended", SecretStr(json.dumps({"uri": "bolt://db", "password": CANARY})))
@@ -214,7 +214,7 @@ def test_the_audit_and_the_metrics_are_written_down_whatever_the_level_of_the_lo
     with (
         path.open("w") as log,
         Lambda(
-            environ_of(aws.secrets, "neo4j/logged") | {"NEO4J_M2M_LOG_LEVEL": "ERROR"}, log=log, timeout=4
+            environ_of(aws.secrets, "neo4j/logged") | {"NEO4J_M2M_LOG_LEVEL": "ERROR"}, log=log, timeout=8
         ) as function,
     ):
         assert function.call(message())["isError"] is True
@@ -234,7 +234,7 @@ def test_what_the_core_logs_is_json_with_the_id_of_the_request(
     aws: AwsPlatform, sample_database: EmbeddedNeo4j, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
-    with path.open("w") as log, Lambda(environ_of(aws.secrets, "neo4j/none"), log=log, timeout=4) as function:
+    with path.open("w") as log, Lambda(environ_of(aws.secrets, "neo4j/none"), log=log, timeout=8) as function:
         assert function.call(message())["isError"] is True
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     audit = next(line for line in lines if line.get("audit") == "call")
