@@ -99,7 +99,7 @@ async def main(told: dict[str, Any]) -> dict[str, Any]:
         said["functions"][function.name] = [json.loads(raw) for raw in function.raw_bindings]
     for together in told["invocations"]:
         said["answers"].append(await asyncio.gather(*(invoked(one, ids) for one in together)))
-    while told["until"] is not None and not os.path.exists(told["until"]):
+    while told.get("until") is not None and not os.path.exists(told["until"]):
         await asyncio.sleep(0.05)
     return said
 
