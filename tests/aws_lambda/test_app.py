@@ -131,11 +131,11 @@ def test_a_secret_that_is_missing_wrong_or_half_is_told_and_mended_while_the_fun
 
 
 def test_an_answer_leaves_before_lambda_ends_the_call(aws: AwsPlatform) -> None:
-    with Lambda(environ_of(aws.secrets, "neo4j/agent"), timeout=4) as function:
+    with Lambda(environ_of(aws.secrets, "neo4j/agent"), timeout=8) as function:
         function.call(message())
         begun = time.monotonic()
         result = function.call(message(query="UNWIND range(1, 1000000000) AS i RETURN sum(i % 7)"))
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 8
         assert "time was up" in result["content"][0]["text"]
         assert function.call(message())["structuredContent"]["rows"] == [[1]]
         assert function.function.started == 1

@@ -164,19 +164,20 @@ async def test_a_call_that_comes_when_another_has_just_failed_is_answered(
     """The connection breaks in the middle of statements, again and again; the environment stays good."""
     stop = threading.Event()
     with Lambda(environ) as function:
+        answered: list[object] = []
 
-        def calls() -> int:
-            answered = 0
+        def calls() -> None:
             while not stop.is_set():
                 told = function.call(message(query="UNWIND range(1, 20000) AS i RETURN count(toString(i))"))
                 assert not told.get("isError"), told
-                answered += 1
-            return answered
+                answered.append(told)
 
         calling = asyncio.ensure_future(asyncio.to_thread(calls))
-        for _ in range(12):
-            await asyncio.sleep(0.15)
+        for number in range(1, 13):
+            went_on = await soon(lambda number=number: len(answered) >= number or calling.done())  # type: ignore[misc]
+            assert went_on
+            await asyncio.sleep(0.02)
             proxy.drop_all()
         stop.set()
-        assert await calling > 12
+        await calling
         assert function.function.started == 1
