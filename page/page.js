@@ -78,6 +78,7 @@ function showMe({ server, principal, grant, calls, left_running: left }) {
     ].filter(Boolean).join(", ")],
   ]));
   byId("read").hidden = !grant.tools.includes("read-cypher");
+  if (byId("read").hidden) fill(byId("answer"), quiet("You may not use read-cypher."));
   showCalls(calls);
   const running = byId("survivors");
   running.hidden = left.length === 0;

@@ -233,6 +233,7 @@ def limits_are_said_and_answers_of_text_alone_are_shown(browser: Browser, plan: 
         expect(visit.page.locator("#may")).to_contain_text("2 calls")
         expect(visit.page.locator("#tools")).to_contain_text("get-schema")
         expect(visit.page.locator("#read")).to_be_hidden()
+        expect(visit.page.locator("#answer")).to_contain_text("You may not use read-cypher")
         visit.page.reload()
         for place in ("#schema", "#tools"):
             expect(visit.page.locator(f"{place} .problem")).to_contain_text("You may make 2 calls a minute")

@@ -200,7 +200,7 @@ async def test_what_the_page_knows_holds_no_secret_of_the_server() -> None:
         assert b"canary" not in (await application.handle(get(path))).body
 
 
-async def test_a_reader_sees_their_last_calls_the_newest_first_and_a_look_at_them_is_none() -> None:
+async def test_a_reader_sees_their_last_calls_the_newest_first_and_no_look_at_them() -> None:
     lines: list[dict[str, Any]] = []
     application = served(audit=lines.append)
     for number in range(30):
