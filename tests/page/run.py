@@ -115,7 +115,7 @@ def main(python: str, only: str = "") -> int:
             "elsewhere": stack.enter_context(served(Elsewhere(), name="another site")),
         }
         browser = subprocess.run(
-            [python, str(ROOT / "tests/page/browser.py")], input=json.dumps(plan), text=True, check=False
+            [python, "-m", "tests.page.browser"], cwd=ROOT, input=json.dumps(plan), text=True, check=False
         )
     print(f"page: screenshots in {OUT.relative_to(ROOT)}")
     return browser.returncode
