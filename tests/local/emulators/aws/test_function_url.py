@@ -18,6 +18,7 @@ from local.emulators.aws.account import Account, Role, invoke_statements
 from local.emulators.aws.environment import Function
 from local.emulators.aws.function_url import FunctionUrl
 from local.emulators.loopback_server import served
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.processes
 
@@ -74,7 +75,7 @@ def test_who_is_not_signed_or_may_not_call_is_refused_before_the_function(url: s
 
 def test_an_environment_is_kept_for_the_next_call_and_frozen_between_them(url: str, function: Function) -> None:
     first = get(url).json()["pid"]
-    assert psutil.Process(first).status() == psutil.STATUS_STOPPED
+    assert eventually(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED)
     assert get(url).json()["pid"] == first
     assert function.started == 1
     assert first != os.getpid()
