@@ -178,14 +178,14 @@ LAMBDA_MACHINE := aarch64
 LAMBDA_WHEELS = --only-binary :all: --implementation cp --python-version 3.13 \
 	$(foreach glibc,_2_28 _2_17 2014,--platform manylinux$(glibc)_$(LAMBDA_MACHINE))
 LAMBDA_SERVICES := secretsmanager sts
+LAMBDA_UNUSED := bin boto3/data boto3/examples aws_lambda_powertools/event_handler/openapi/swagger_ui
 LAMBDA_COMPILE = $(PYTHON313) -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$(ARTIFACTS_DIR)" -p /var/task
 
 .PHONY: build-Function build-GatewayFunction build-RotationFunction
 build-Function build-GatewayFunction build-RotationFunction:  # `sam build` calls these, with ARTIFACTS_DIR
 	$(PYTHON) -m pip --disable-pip-version-check install --quiet --target "$(ARTIFACTS_DIR)" --require-hashes --no-deps \
 		--no-compile $(LAMBDA_WHEELS) -r requirements/aws.txt
-	rm -rf "$(ARTIFACTS_DIR)/bin" "$(ARTIFACTS_DIR)/boto3/data" "$(ARTIFACTS_DIR)/boto3/examples" \
-		"$(ARTIFACTS_DIR)/aws_lambda_powertools/event_handler/openapi/swagger_ui"
+	cd "$(ARTIFACTS_DIR)" && rm -rf $(LAMBDA_UNUSED)
 	find "$(ARTIFACTS_DIR)/botocore/data" -mindepth 1 -maxdepth 1 -type d $(LAMBDA_SERVICES:%=! -name %) -exec rm -rf {} +
 	@if [ -n "$(PYTHON313)" ]; then $(LAMBDA_COMPILE) -b "$(ARTIFACTS_DIR)" && find "$(ARTIFACTS_DIR)" -name '*.py' -delete; \
 	else echo "No Python 3.13 here to compile with: the function will work, and its cold starts take longer."; fi

@@ -27,7 +27,6 @@ __all__ = ["compiled", "copied", "megabytes_in", "pruned"]
 
 ROOT = Path(__file__).parent.parent
 OWN = ("core", "aws_lambda")
-SERVICES = ("secretsmanager", "sts")
 
 
 def distributions(names: Sequence[str]) -> Iterator[importlib.metadata.Distribution]:
@@ -75,13 +74,22 @@ def compiled(directory: Path, *, beside: bool = False) -> None:
     compileall.compile_dir(directory, quiet=2, workers=0, invalidation_mode=mode, legacy=beside)
 
 
+def in_makefile(variable: str) -> list[str]:
+    """The words that ``variable`` of the Makefile has."""
+    found = re.search(rf"^{variable} := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"the Makefile has no {variable} any more")
+    return found[1].split()
+
+
 def pruned(directory: Path) -> None:
     """Make of ``directory`` what `sam build` ships: the Makefile's target build-Function does the same."""
+    services = in_makefile("LAMBDA_SERVICES")
     for model in (directory / "botocore" / "data").iterdir():
-        if model.is_dir() and model.name not in SERVICES:
+        if model.is_dir() and model.name not in services:
             shutil.rmtree(model)
-    for unused in ("data", "examples"):
-        shutil.rmtree(directory / "boto3" / unused)
+    for unused in in_makefile("LAMBDA_UNUSED"):
+        shutil.rmtree(directory / unused, ignore_errors=True)  # pip puts programs into bin, and this does not
     own = [directory / name for name in OWN]
     compiled(directory, beside=True)
     for file in directory.rglob("*.py"):

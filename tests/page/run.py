@@ -49,7 +49,7 @@ calls_per_minute = 2
 
 
 def chromium() -> str | None:
-    """The browser's program; None if there is none."""
+    """The browser's program, or None where no browser is found."""
     named = os.environ.get("CHROMIUM")
     return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
