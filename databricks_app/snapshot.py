@@ -15,11 +15,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["lay_out"]
+__all__ = ["PACKAGES", "lay_out"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_PACKAGES = ("core", "databricks_app", "page")
+PACKAGES = ("core", "databricks_app", "page")
+"""The folders that the app runs from, at the root of this repository and of its snapshot."""
+
 _TOP = ("app.yaml", "requirements.txt")
 _SUFFIXES = (".py", ".typed", ".html", ".css", ".js", ".svg", ".txt")
 
@@ -29,10 +31,14 @@ def lay_out(folder: Path) -> list[Path]:
 
     Raises:
         FileExistsError: The folder exists and holds something that is not a snapshot.
+        FileNotFoundError: One of ``PACKAGES`` is not in this checkout.
     """
+    for package in PACKAGES:
+        if not (ROOT / package).is_dir():
+            raise FileNotFoundError(f"{package} is missing in {ROOT}. Run this in a whole checkout of the repository.")
     folder.mkdir(parents=True, exist_ok=True)
     there = [path for path in folder.iterdir() if path.name != ".gitignore"]
-    strangers = [path for path in there if path.name not in (*_PACKAGES, *_TOP, "__pycache__")]
+    strangers = [path for path in there if path.name not in (*PACKAGES, *_TOP, "__pycache__")]
     if strangers:
         raise FileExistsError(
             f"{folder} holds {strangers[0].name}, which is not part of the app's snapshot. Choose another folder."
@@ -43,7 +49,7 @@ def lay_out(folder: Path) -> list[Path]:
     for name in _TOP:
         copied.append(Path(name))
         shutil.copyfile(ROOT / "databricks_app" / name, folder / name)
-    for package in _PACKAGES:
+    for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
             relative = path.relative_to(ROOT)
             if path.is_file() and path.suffix in _SUFFIXES:

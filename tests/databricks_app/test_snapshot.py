@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from databricks_app.snapshot import lay_out
+from databricks_app.snapshot import PACKAGES, lay_out
 from local.console import Console
 from local.emulators.databricks.app_process import AppProcess
 from local.emulators.databricks.emulate import platform
@@ -70,3 +70,14 @@ def test_the_snapshot_runs_alone_and_answers(
     WATCH.look(said, "the log of the snapshot")
     lines = [json.loads(line) for line in said.splitlines()]
     assert [line["status"] for line in lines if line.get("audit") == "call"] == [401, 200]
+
+
+def test_a_checkout_that_lacks_a_folder_makes_no_snapshot_and_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PACKAGES[:-1]:
+        (tmp_path / "checkout" / name).mkdir(parents=True)
+    monkeypatch.setattr("databricks_app.snapshot.ROOT", tmp_path / "checkout")
+    with pytest.raises(FileNotFoundError, match=f"{PACKAGES[-1]} is missing"):
+        lay_out(tmp_path / "source")
+    assert not (tmp_path / "source").exists()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from databricks_app.snapshot import lay_out
+from databricks_app.snapshot import PACKAGES, lay_out
 from local.emulators.databricks.workspace import EmulatedWorkspace
 from local.emulators.issuer import Client
 from local.emulators.loopback_server import served
@@ -88,9 +88,10 @@ class Deployer:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     copy = tmp_path / "checkout"
-    made = shutil.ignore_patterns("__pycache__", "core", "databricks_app")
-    for name in ("core", "databricks_app", "local", "infra/databricks"):
-        shutil.copytree(ROOT / name, copy / name, ignore=made)
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    laid_out_before = shutil.ignore_patterns("__pycache__", *PACKAGES)
+    shutil.copytree(ROOT / "infra/databricks", copy / "infra/databricks", ignore=laid_out_before)
     for name in ("databricks.yml", ".gitignore"):
         shutil.copy(ROOT / name, copy / name)
     return copy
