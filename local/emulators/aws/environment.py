@@ -150,6 +150,7 @@ class Function:
             "_HANDLER": handler,
             **environ,
         }
+        self.concurrency = concurrency
         self._timeout = timeout
         self._freeze = freeze
         self._log = log

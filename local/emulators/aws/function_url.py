@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from local.emulators.aws.account import Account
@@ -37,6 +38,8 @@ class FunctionUrl(HttpFront):
 
     def __init__(self, function: Function, function_arn: str, account: Account | None = None) -> None:
         self._function = function
+        # One more than there are environments: it tells the next caller that there is no place.
+        self._threads = ThreadPoolExecutor(function.concurrency + 1, thread_name_prefix="function URL")
         self._arn = function_arn
         self._account = account
         self._verifier = SigV4Verifier(account.key, region=account.region) if account is not None else None
@@ -61,7 +64,7 @@ class FunctionUrl(HttpFront):
         host = next((value for name, value in headers if name == "host"), "localhost")
         account = self._account.id if self._account is not None else "anonymous"
         event = event_of(request, domain=host, account=account, iam=iam)
-        return await asyncio.to_thread(self._invoke, event)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._invoke, event)
 
     def _invoke(self, event: dict[str, Any]) -> Answer:
         try:

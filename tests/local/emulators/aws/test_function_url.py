@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +19,7 @@ from local.emulators.aws.account import Account, Role, invoke_statements
 from local.emulators.aws.environment import Function
 from local.emulators.aws.function_url import FunctionUrl
 from local.emulators.loopback_server import served
-from tests.support.waiting import eventually
+from tests.support.waiting import GENEROUS_SECONDS, eventually
 
 pytestmark = pytest.mark.processes
 
@@ -47,7 +48,7 @@ def url(function: Function) -> Iterator[str]:
 
 
 def get(url: str, key: Any = KEY, **options: Any) -> httpx2.Response:
-    with httpx2.Client(trust_env=False, timeout=15) as client:
+    with httpx2.Client(trust_env=False, timeout=GENEROUS_SECONDS) as client:
         return client.get(url, auth=auth(key), **options)
 
 
@@ -88,6 +89,26 @@ def test_calls_at_once_have_environments_of_their_own_up_to_the_limit(url: str, 
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200, 200, 429, 429, 429]
     assert function.started == 2
+
+
+class Meeting:
+    """Stands for a function: each of its calls is answered when all others are there."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self._barrier = threading.Barrier(concurrency, timeout=GENEROUS_SECONDS)
+
+    def invoke(self, event: Any) -> Any:
+        self._barrier.wait()
+        return {"statusCode": 200, "body": ""}
+
+
+def test_as_many_calls_as_the_limit_allows_run_at_once_however_few_processors_there_are() -> None:
+    many = min(32, (os.cpu_count() or 1) + 4) + 4
+    function: Any = Meeting(many)
+    with served(FunctionUrl(function, ARN, ACCOUNT), name="the function URL") as url, ThreadPoolExecutor(many) as pool:
+        answers = list(pool.map(lambda _: get(url), range(many)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 def test_a_call_that_takes_too_long_ends_with_its_environment(url: str) -> None:
