@@ -72,10 +72,12 @@ class Neo4jM2mError(Exception):
     """Root of the tree. ``str(error)`` is one or more sentences for the person or agent that reads it.
 
     ``withdrawn`` says whether the error takes back a value that was given before: whoever remembers it must soon
-    stop using it. Other failures to fetch a value say nothing about the remembered one.
+    stop using it. Other failures to fetch a value say nothing about the remembered one. ``transient`` says whether the
+    same may succeed soon without an operator's action.
     """
 
     withdrawn = False
+    transient = False
 
 
 class SettingsError(Neo4jM2mError):
@@ -89,9 +91,13 @@ class CredentialError(Neo4jM2mError):
 class TokenUnavailable(Neo4jM2mError):
     """A token for the database could not be fetched. The text is for the operator, and quotes no answer."""
 
+    transient = True
+
 
 class TokenRefused(TokenUnavailable):
     """The issuer of tokens for the database refuses this server, or the caller on whose behalf it asks."""
+
+    transient = False
 
 
 class PolicyError(Neo4jM2mError):

@@ -76,16 +76,36 @@ class Refreshed(Generic[T]):
         self._generation = 0
 
     async def get(
-        self, *, suits: Callable[[T], bool] | None = None, fetch: Callable[[], Awaitable[T]] | None = None
+        self,
+        *,
+        suits: Callable[[T], bool] | None = None,
+        fetch: Callable[[], Awaitable[T]] | None = None,
+        patience: Deadline | None = None,
     ) -> T:
         """The value, fresh; one that is still usable if no fresh one can be fetched.
 
         A remembered value that ``suits`` rejects is fetched again. ``fetch`` replaces this instance's own, if fetching
-        depends on the call.
+        depends on the call. If there is no usable value, and the failure is transient, it is fetched again until
+        ``patience`` ends; calls that wait at the same time share a fetch.
 
         Raises:
-            Neo4jM2mError: what ``fetch`` raised; for a few seconds after a failure, the same without a new try.
+            Neo4jM2mError: what ``fetch`` raised; without ``patience``, for a few seconds after a failure, the same
+                without a new try.
         """
+        pause, retry_seconds = _FIRST_PAUSE, self._retry_seconds
+        while True:
+            try:
+                return await self._got(suits, fetch or self._fetch, retry_seconds)
+            except Neo4jM2mError as error:
+                if patience is None or not error.transient or patience.remaining() < pause:
+                    raise
+            await asyncio.sleep(pause)
+            retry_seconds = min(pause, self._retry_seconds)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _got(
+        self, suits: Callable[[T], bool] | None, fetch: Callable[[], Awaitable[T]] | None, retry_seconds: float
+    ) -> T:
         value = self._remembered(self._life.fresh, suits)
         if value is not None:
             return value
@@ -93,8 +113,8 @@ class Refreshed(Generic[T]):
             value = self._remembered(self._life.fresh, suits)
             if value is not None:
                 return value
-            if not self._within(self._retry_seconds, self._failed_at):
-                value = await self._refresh(fetch or self._fetch)
+            if not self._within(retry_seconds, self._failed_at):
+                value = await self._refresh(fetch)
             if value is None:
                 value = self._remembered(self._life.withdrawn if self._withdrawn else self._life.usable, suits)
             if value is not None:

@@ -25,6 +25,7 @@ from core.credentials.credential import (
     PasswordLogin,
 )
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
+from core.deadline import Deadline
 from core.errors import Neo4jM2mError, TokenRefused
 from core.remembered import BoundedMap, Refreshed
 
@@ -63,8 +64,10 @@ class DatabaseAuth(Protocol):
 
     constant: Auth | None
 
-    async def login(self, subject_token: SecretStr | None) -> Login:
+    async def login(self, subject_token: SecretStr | None, patience: Deadline | None = None) -> Login:
         """What to present now. ``subject_token`` is what the caller came with.
+
+        Until ``patience`` ends, a token's issuer that fails is asked again.
 
         Raises:
             TokenUnavailable: It needs a token, and cannot get one.
@@ -112,7 +115,7 @@ class _Constant:
         self.constant: Auth | None = auth
         self._login = Login(auth)
 
-    async def login(self, subject_token: SecretStr | None) -> Login:
+    async def login(self, subject_token: SecretStr | None, patience: Deadline | None = None) -> Login:
         return self._login
 
     def refused(self, login: Login, *, again: bool) -> None:
@@ -128,10 +131,10 @@ class _Token:
         self._token = Refreshed(fetch, AccessToken.lifetime, what=what)
         self._quiet_until = 0.0
 
-    async def login(self, subject_token: SecretStr | None) -> Login:
+    async def login(self, subject_token: SecretStr | None, patience: Deadline | None = None) -> Login:
         if time.monotonic() < self._quiet_until:
             raise StillRefused
-        token = await self._token.get()
+        token = await self._token.get(patience=patience)
         return Login(bearer_auth(token.text.get_secret_value()), token, self)
 
     def refused(self, login: Login, *, again: bool) -> None:
@@ -151,13 +154,13 @@ class _Exchange:
         self._hosts = hosts
         self._users: BoundedMap[str, _Token] = BoundedMap(_EXCHANGES_KEPT)
 
-    async def login(self, subject_token: SecretStr | None) -> Login:
+    async def login(self, subject_token: SecretStr | None, patience: Deadline | None = None) -> Login:
         if subject_token is None:
             raise TokenRefused(
                 "The credential logs in on behalf of users, but this call carries no user's token to exchange. The "
                 "policy should give such a credential to callers of the kind user_on_behalf only."
             )
-        return await self._user(subject_token).login(None)
+        return await self._user(subject_token).login(None, patience)
 
     def refused(self, login: Login, *, again: bool) -> None:
         if login.issued_by is not None:

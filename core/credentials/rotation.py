@@ -33,6 +33,7 @@ from core.credentials.database_users import (
 from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationInterrupted, RotationRefused, RotationUnderWay
 from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, RotationTurns, Turn
+from core.deadline import Deadline
 
 __all__ = ["NO_ROLES", "Rotation", "RotationReport"]
 
@@ -52,7 +53,13 @@ _REFUSED_PAUSES = (1.0, 6.0)
 Three wrong logins in a row lock a user out for five seconds, so that the third comes when that would be over.
 """
 
-_LOCKED_PAUSE = 6.0
+_LOCKED_PAUSE = 0.5
+_LOCKED_SECONDS = 45.0
+"""How often, and for how long, a user who is locked out is tried.
+
+Each server that tries the former password locks the user out again when the lockout is over, and learns thereby that it
+is the former. A try with the right password does not prolong the lockout, and succeeds in the gap.
+"""
 
 
 @dataclass(frozen=True)
@@ -276,11 +283,12 @@ class Rotation:
 
 
 async def _logged_in(uri: str, login: PasswordLogin, database: str | None) -> None:
-    """Log in once, or a second time when a lockout that somebody else has caused is over."""
-    try:
-        await log_in(uri, login, database=database)
-    except UserRefused as error:
-        if not error.locked:
-            raise
+    """Log in; again and again while the database locks the user out, which others cause."""
+    until = Deadline.after(_LOCKED_SECONDS)
+    while True:
+        try:
+            return await log_in(uri, login, database=database)
+        except UserRefused as error:
+            if not error.locked or until.remaining() < _LOCKED_PAUSE:
+                raise
         await asyncio.sleep(_LOCKED_PAUSE)
-        await log_in(uri, login, database=database)

@@ -8,12 +8,7 @@ __all__ = ["RotationError", "RotationInterrupted", "RotationRefused", "RotationU
 
 
 class RotationError(Neo4jM2mError):
-    """A rotation did not end. The credential in use is as it was. The text quotes no value of a secret.
-
-    ``transient`` says whether the same rotation may succeed later without an operator's action.
-    """
-
-    transient = False
+    """A rotation did not end. The credential in use is as it was. The text quotes no value of a secret."""
 
 
 class RotationRefused(RotationError):

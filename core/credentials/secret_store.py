@@ -55,12 +55,11 @@ class SecretStore(Protocol):
 class SecretError(Neo4jM2mError):
     """A secret could not be fetched. The text is for the operator: it names the secret and quotes nothing from it.
 
-    ``kind`` is the one word for logs and metrics, ``transient`` whether a retry may succeed without operator action.
-    Only a transient one is a reason to go on with what the store said before: the others are what it says now.
+    ``kind`` is the one word for logs and metrics. Only a transient one is a reason to go on with what the store said
+    before: the others are what it says now.
     """
 
     kind = "failed"
-    transient = False
     withdrawn = True
 
 

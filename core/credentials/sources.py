@@ -38,8 +38,8 @@ class CredentialVersion:
 class CredentialSource(Protocol):
     """Gives the credential of one database user, as it is now."""
 
-    async def current(self) -> CredentialVersion:
-        """The credential, possibly a remembered one.
+    async def current(self, patience: Deadline | None = None) -> CredentialVersion:
+        """The credential, possibly a remembered one. Until ``patience`` ends, a store that fails is asked again.
 
         Raises:
             SecretError, SettingsError: The credential cannot be fetched, or none is configured.
@@ -56,7 +56,7 @@ class FixedCredential:
         self._settings = settings
         self._known: CredentialVersion | None = None
 
-    async def current(self) -> CredentialVersion:
+    async def current(self, patience: Deadline | None = None) -> CredentialVersion:
         """As `CredentialSource.current`."""
         if self._known is None:
             self._known = self._read()
@@ -115,9 +115,9 @@ class StoredCredential:
         credential_seen(self._name, secret.version, secret.written_at)
         return CredentialVersion(credential, secret.version)
 
-    async def current(self) -> CredentialVersion:
+    async def current(self, patience: Deadline | None = None) -> CredentialVersion:
         """As `CredentialSource.current`."""
-        return await self._known.get()
+        return await self._known.get(patience=patience)
 
     async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         """As `CredentialSource.other_than`. A secret that was written again counts as another, even if it is equal."""
@@ -180,7 +180,7 @@ class _Missing:
     async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         return None
 
-    async def current(self) -> CredentialVersion:
+    async def current(self, patience: Deadline | None = None) -> CredentialVersion:
         raise SecretNotFound(
             f"The policy names the credential {self._name}, but this server has no secret store to read it from."
         )

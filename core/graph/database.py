@@ -17,7 +17,8 @@ from neo4j.exceptions import DriverError, Neo4jError
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError, ToolError, WriteUncertain
 from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep, without_prefix
-from core.graph.pool import Lease, LoginRefused, Pool
+from core.graph.lease import Lease, LoginRefused
+from core.graph.pool import Pool
 from core.graph.record_reader import MessageTooLarge, RecordTooLarge, record_reader
 from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
 from core.origin import current_origin

@@ -14,8 +14,9 @@ from neo4j.exceptions import DriverError, Neo4jError, ServiceUnavailable
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, Neo4jM2mError, ToolError
 from core.finding import Finding, first_failure, with_rest
+from core.graph.lease import LoginRefused
 from core.graph.login_failures import is_lockout
-from core.graph.pool import LoginRefused, Pool
+from core.graph.pool import Pool
 from core.graph.reachability import REACHABILITY, reach
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,17 @@ from core.graph.login_failures import is_lockout, is_login_refused
 if TYPE_CHECKING:
     from neo4j import AsyncDriver
 
-__all__ = ["LOCKOUT_PAUSE", "Entry", "LoginGate", "LoginWithheld"]
+__all__ = ["Entry", "LoginGate", "LoginWithheld"]
 
 logger = logging.getLogger(__name__)
 
-LOCKOUT_PAUSE = 1.5
-"""Seconds between two attempts while the database locks the user out, which lasts five by default."""
+_LOCKOUT_PAUSE = 1.5
+_NEXT_LOCKOUT_PAUSES = (3.5, 6.5)
+"""Seconds from a lockout, which lasts five by default, to the next attempt: at first, and from then on.
+
+If the password was changed, whoever tries the former one locks the user out again. So the later pauses are long, and
+differ: a server that has the right password finds a gap.
+"""
 
 _AT_ONCE = 2
 """Logins under way at once.
@@ -98,8 +104,8 @@ class LoginGate:
     def guard(self, driver: AsyncDriver, *, constant: bool) -> bool:
         """Let what ``driver`` opens pass this gate; returns whether that is possible with this version of the driver.
 
-        A new connection then raises `LoginWithheld` while a lockout lasts, and, if the login is ``constant``, after the
-        database has refused it: each further attempt would count against the user.
+        A new connection then raises `LoginWithheld` while a lockout may last, and, if the login is ``constant``, after
+        the database has refused it: each further attempt would count against the user.
 
         The driver (6.4) has no public place for this: a private name, in this function alone. A test says whether it
         still holds.
@@ -116,21 +122,26 @@ class LoginGate:
                 if withheld is not None:
                     raise LoginWithheld(withheld)
                 try:
-                    return await opener(*arguments, **named)
+                    connection = await opener(*arguments, **named)
                 except Neo4jError as error:
                     if constant and is_login_refused(error):
                         self._refused = error
                     elif is_lockout(error):
                         self.lock_out(error)
                     raise
+                self.quiet_until = 0.0
+                return connection
 
         pool.opener = opened
         return True
 
     def lock_out(self, error: Neo4jError) -> None:
-        """The database locks the user out: nothing is tried for `LOCKOUT_PAUSE`."""
+        """The database locks the user out: nothing is tried until ``quiet_until``, on the monotonic clock."""
         self._locked_out = error
-        self.quiet_until = time.monotonic() + LOCKOUT_PAUSE
+        now = time.monotonic()
+        if self.quiet_until <= now:
+            pause = random.uniform(*_NEXT_LOCKOUT_PAUSES) if self.quiet_until else _LOCKOUT_PAUSE  # noqa: S311 - no secret
+            self.quiet_until = now + pause
 
     def suspect(self) -> None:
         """Reset the counts: connections are gone, or the database locks the user out."""

@@ -8,30 +8,30 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from neo4j import READ_ACCESS, AsyncGraphDatabase, NotificationMinimumSeverity, Query
 from neo4j.exceptions import DriverError, Neo4jError
 
-from core.credentials.database_auth import DatabaseAuth, Login, StillRefused, WorkloadTokens, database_auth
+from core.credentials.database_auth import Login, StillRefused, WorkloadTokens, database_auth
 from core.credentials.sources import CredentialSource, CredentialVersion, FixedCredential
 from core.errors import Neo4jM2mError
+from core.graph.lease import Connected, Lease, LoginRefused
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
-from core.graph.login_gate import LOCKOUT_PAUSE, Entry, LoginGate, LoginWithheld
+from core.graph.login_gate import Entry, LoginWithheld
 from core.graph.survivors import Survivors
 from core.graph.turns import Turns
 from core.origin import Origin, current_origin
 from core.version import server_version
 
 if TYPE_CHECKING:
-    from neo4j import AsyncDriver, AsyncResult, AsyncSession, AsyncTransaction
+    from neo4j import AsyncDriver
 
     from core.credentials.credential import Credential
     from core.deadline import Deadline
     from core.settings import Settings
 
-__all__ = ["Lease", "LoginRefused", "Pool"]
+__all__ = ["Pool"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,51 +52,8 @@ answers what is sent on a forgotten one. A check at every use would double the c
 _LAST_WORD = 0.3
 """Seconds before a call's deadline at which it stops waiting, so that it can still say what it waited for."""
 
-
-@dataclass(eq=False)
-class _Connected:
-    """A driver, and the credential that it was made with."""
-
-    known: CredentialVersion
-    driver: AsyncDriver
-    auth: DatabaseAuth
-    gate: LoginGate = field(default_factory=LoginGate)
-    last_use: float = 0.0
-    retired: bool = False
-
-
-class LoginRefused(Exception):
-    """The database refused a login. Only for `Pool.recover`; it never leaves this package."""
-
-    def __init__(self, connected: _Connected, login: Login, error: Neo4jError) -> None:
-        super().__init__(error.code)
-        self.connected = connected
-        self.login = login
-        self.error = error
-
-
-class Lease:
-    """A session, to run one statement in. It opens a connection only when the statement runs."""
-
-    def __init__(self, session: AsyncSession, entry: Entry) -> None:
-        self._session = session
-        self._entry = entry
-
-    async def run(self, query: Query, parameters: dict[str, Any]) -> AsyncResult:
-        """Run ``query`` in an auto-commit transaction."""
-        result = await self._session.run(query, parameters)
-        self._entry.logged_in()
-        return result
-
-    async def begin(self, **options: Any) -> AsyncTransaction:
-        """Begin a transaction, with the driver's ``options``."""
-        transaction = await self._session.begin_transaction(**options)
-        self._entry.logged_in()
-        return transaction
-
-    def cancel(self) -> None:
-        """Drop the connection instead of giving it back."""
-        self._session.cancel()
+_PATIENCE = 10.0
+"""Seconds for which a call waits for a secret store, or an issuer of tokens, that fails, if there is no login yet."""
 
 
 class Pool:
@@ -121,7 +78,7 @@ class Pool:
         self._source = source or FixedCredential(settings)
         self._workload = workload
         self._changed = changed
-        self._connected: _Connected | None = None
+        self._connected: Connected | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._refused: CredentialVersion | None = None
         self._patient_until = 0.0
@@ -147,7 +104,7 @@ class Pool:
     async def _lease_at_once(self, deadline: Deadline, *, database: str | None, **options: Any) -> AsyncIterator[Lease]:
         while True:
             connected = await self._ready(deadline)
-            login = await self._login(connected)
+            login = await self._login(connected, deadline)
             async with self._entered(connected) as entry:
                 if connected is not self._connected or connected.known == self._refused:
                     continue
@@ -188,11 +145,13 @@ class Pool:
             connected.gate.suspect()
             if connected.gate.quiet_until < time.monotonic():
                 connected.gate.lock_out(refusal.error)
-            if deadline.remaining() < LOCKOUT_PAUSE + _LAST_WORD:
-                raise explain_lockout()
             # Most likely the password was changed: more attempts with this one would prolong the lockout.
+            pause = max(0.0, connected.gate.quiet_until - time.monotonic())
+            left, other = deadline.remaining() - _LAST_WORD, None
             with contextlib.suppress(Neo4jM2mError):
-                await self._source.other_than(connected.known, deadline.sooner(LOCKOUT_PAUSE))
+                other = await self._source.other_than(connected.known, deadline.sooner(min(pause, left)))
+            if other is None and left < pause:
+                raise explain_lockout()
         elif refusal.login.token is None:
             if connected.known != self._refused:
                 logger.error("the database refused this server's login: %s", refusal.error.code)
@@ -213,7 +172,7 @@ class Pool:
         if self._connected is not None:
             self._connected.gate.suspect()
 
-    async def _ready(self, deadline: Deadline) -> _Connected:
+    async def _ready(self, deadline: Deadline) -> Connected:
         """The driver for the current credential."""
         known = await self._known(deadline)
         connected = self._connected
@@ -240,7 +199,7 @@ class Pool:
 
     async def _known(self, deadline: Deadline) -> CredentialVersion:
         try:
-            known = await self._source.current()
+            known = await self._source.current(_patience(deadline))
             if known != self._refused:
                 return known
             patience = deadline.sooner(max(0.0, self._patient_until - time.monotonic()))
@@ -251,17 +210,17 @@ class Pool:
             raise explain_refused(known.credential)
         return other
 
-    async def _login(self, connected: _Connected) -> Login:
+    async def _login(self, connected: Connected, deadline: Deadline) -> Login:
         origin = current_origin()
         try:
-            return await connected.auth.login(origin.subject_token if origin else None)
+            return await connected.auth.login(origin.subject_token if origin else None, _patience(deadline))
         except StillRefused:
             raise explain_refused(connected.known.credential) from None
         except Neo4jM2mError as error:
             raise explain_no_login(error) from None
 
     @asynccontextmanager
-    async def _entered(self, connected: _Connected) -> AsyncIterator[Entry]:
+    async def _entered(self, connected: Connected) -> AsyncIterator[Entry]:
         try:
             async with connected.gate.entered() as entry:
                 yield entry
@@ -270,7 +229,7 @@ class Pool:
             if connected is not self._connected:
                 self._retire(connected)
 
-    def _connect(self, known: CredentialVersion) -> _Connected:
+    def _connect(self, known: CredentialVersion) -> Connected:
         settings = self._settings
         auth = database_auth(known.credential.login, self._workload, settings.identity_hosts)
         driver = AsyncGraphDatabase.driver(
@@ -286,11 +245,11 @@ class Pool:
             max_connection_pool_size=settings.pool_size + 1,
             notifications_min_severity=NotificationMinimumSeverity.OFF,
         )
-        connected = _Connected(known, driver, auth)
+        connected = Connected(known, driver, auth)
         connected.gate.guard(driver, constant=auth.constant is not None)
         return connected
 
-    def _retire(self, connected: _Connected) -> None:
+    def _retire(self, connected: Connected) -> None:
         """Close a driver that is no longer needed, or let its last session do so."""
         if not connected.gate.sessions and not connected.retired:
             connected.retired = True
@@ -305,6 +264,10 @@ class Pool:
         if connected is not None:
             self._retire(connected)
         await asyncio.gather(*self._closing, return_exceptions=True)
+
+
+def _patience(deadline: Deadline) -> Deadline:
+    return deadline.sooner(min(_PATIENCE, deadline.remaining() - _LAST_WORD))
 
 
 async def _close(driver: AsyncDriver) -> None:

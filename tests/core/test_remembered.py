@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from core.credentials.secret_store import SecretDenied, SecretUnreachable
 from core.deadline import Deadline
 from core.errors import LocalError, Neo4jM2mError
 from core.remembered import Lifetime, Refreshed
@@ -110,6 +111,37 @@ async def test_a_failure_is_not_repeated_at_once_whoever_asks() -> None:
         await value.get()
     clock.now += 5
     assert await value.get() == "back"
+
+
+async def test_a_caller_with_patience_waits_for_the_first_value_and_those_who_wait_fetch_together() -> None:
+    source = Source(SecretUnreachable("gone"), SecretUnreachable("gone"), "there")
+    value = Refreshed(source.fetch, lambda value: Lifetime(10, 100), what=None)
+    assert set(await asyncio.gather(*(value.get(patience=Deadline.after(5)) for _ in range(20)))) == {"there"}
+    assert source.asked == 3
+
+
+async def test_patience_ends_and_the_failure_is_told() -> None:
+    source = Source(SecretUnreachable("gone"))
+    value = Refreshed(source.fetch, lambda value: Lifetime(10, 100), what=None)
+    with pytest.raises(SecretUnreachable, match="gone"):
+        await value.get(patience=Deadline.after(0.35))
+    asked = source.asked
+    assert asked >= 2
+    with pytest.raises(SecretUnreachable, match="gone"):
+        await value.get()
+    assert source.asked == asked
+
+
+async def test_nobody_waits_for_what_will_not_come_or_while_there_is_a_usable_value() -> None:
+    value = Refreshed(Source(SecretDenied("no")).fetch, lambda value: Lifetime(10, 100), what=None)
+    with pytest.raises(SecretDenied):
+        await value.get(patience=Deadline.after(60))
+    clock, source = Clock(), Source("one", SecretUnreachable("gone"))
+    stale = refreshed(source, clock)
+    await stale.get()
+    clock.now += 50
+    assert await stale.get(patience=Deadline.after(60)) == "one"
+    assert source.asked == 2
 
 
 async def test_a_clock_that_was_set_back_makes_a_value_old() -> None:

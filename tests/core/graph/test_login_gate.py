@@ -4,7 +4,7 @@ import asyncio
 
 import neo4j
 import pytest
-from neo4j.exceptions import AuthError
+from neo4j.exceptions import AuthError, ClientError
 
 from core.graph.login_gate import LoginGate, LoginWithheld
 from local.neo4j import EmbeddedNeo4j
@@ -67,6 +67,28 @@ async def test_under_suspicion_one_at_a_time_tries_again() -> None:
         gate.suspect()
         await asyncio.gather(*(watch.session(gate, let_in=False) for _ in range(5)))
     assert watch.most == 1
+
+
+async def test_after_the_first_pause_of_a_lockout_the_next_ones_are_long_and_differ(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("core.graph.login_gate.time.monotonic", lambda: now)
+    error = ClientError("locked out")
+    firsts, nexts = set(), set()
+    for _ in range(20):
+        gate = LoginGate()
+        gate.lock_out(error)
+        firsts.add(gate.quiet_until - now)
+        until = gate.quiet_until
+        gate.lock_out(error)
+        assert gate.quiet_until == until
+        now = until
+        gate.lock_out(error)
+        nexts.add(gate.quiet_until - now)
+    assert {round(first, 6) for first in firsts} == {1.5}
+    assert len(nexts) > 15
+    assert 3.4 < min(nexts) < max(nexts) < 6.6
 
 
 async def test_what_the_driver_opens_is_counted_and_a_refused_login_is_not_presented_again(

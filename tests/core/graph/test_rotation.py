@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import neo4j
 import pytest
 
 from cli.secret_directory import SecretDirectory
+from core.credentials.secret_store import Secret, SecretUnreachable
 from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.errors import DatabaseUnavailable, ToolError
@@ -188,6 +190,37 @@ async def test_after_the_secret_was_mended_calls_are_answered_again(rotated: Rot
     rotated.store(right)
     assert await read(views) == [[1]]
     await views.close()
+
+
+async def test_a_cold_start_waits_for_a_store_that_fails_and_says_so_if_it_goes_on_failing(
+    rotated: Rotated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = SecretDirectory(rotated.directory)
+    fails_until = time.monotonic() + 1
+    asked = 0
+
+    class Failing:
+        async def fetch(self, name: str) -> Secret:
+            nonlocal asked
+            asked += 1
+            if time.monotonic() < fails_until:
+                raise SecretUnreachable("the store fails")
+            return await directory.fetch(name)
+
+    cold = DatabaseScopes(Settings(secret="agent"), Failing())
+    assert await asyncio.gather(*(read(cold) for _ in range(8))) == [[[1]]] * 8
+    assert asked <= 5
+    await cold.close()
+    fails_until = time.monotonic() + 3600
+    cold = DatabaseScopes(Settings(secret="agent"), Failing())
+    with pytest.raises(DatabaseUnavailable, match=r"secret store \(unreachable\)"):
+        await read(cold, 2)
+    monkeypatch.setattr("core.graph.pool._PATIENCE", 0.5)
+    begun = time.monotonic()
+    with pytest.raises(DatabaseUnavailable, match=r"secret store \(unreachable\)"):
+        await read(cold, 60)
+    assert time.monotonic() - begun < 30
+    await cold.close()
 
 
 async def test_a_lockout_is_waited_out_or_explained(rotated: Rotated, views: DatabaseScopes) -> None:
