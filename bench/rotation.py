@@ -2,9 +2,12 @@
 
 Sixteen callers call through each emulated platform, with the real function or app behind it, while the credential is
 rotated ten times: five times by two users in turn and five times in place. Of each five, one publishes half a second
-late, and one is killed after the database was changed and finished by another. When the database is changed every
-connection to it is cut, so that all servers log in again; on AWS an execution environment is ended besides, so that
-one starts cold. A relay before the database reads what it refuses.
+late, one finds the secret store down for two seconds, and one is killed after the database was changed and finished by
+another. When the database is changed every connection to it is cut, so that all servers log in again; on AWS an
+execution environment is ended besides, so that one starts cold. A relay before the database reads what it refuses.
+
+Servers read the secret again after three seconds here, and turns are twice as far apart, as they are with the defaults:
+five minutes, and a turn sooner than ten minutes after the last one is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import asyncio
 import json
 import secrets
 import statistics
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -26,21 +28,20 @@ import httpx2
 import neo4j
 from pydantic import SecretStr
 
-from aws_lambda.rotated_secrets_manager import RotatedSecretsManager
-from aws_lambda.staged_secret import StagedSecret
+from bench.rotation_place import CALLERS, Place
 from core.credentials.credential import Credential, PasswordLogin
-from core.credentials.rotated_secret import PairedSecrets, RotatedSecret
 from core.credentials.rotation import Rotation
-from core.credentials.secret_store import Secret, SecretNotFound
 from local.console import Console
 from local.database import embedded_database
 from local.emulators.in_process import HEADERS, tool_call, tool_result
 from local.emulators.platforms import PLATFORMS, module_of
 from local.settings import LocalSettings
 
-CALLERS = 16
 TURNS = 5
 LATE = 0.5
+DOWN = 2.0
+SECRET_TTL = 3.0
+SETTINGS = {"NEO4J_M2M_LOG_LEVEL": "ERROR", "NEO4J_M2M_SECRET_TTL": f"{SECRET_TTL:g}"}
 BODY = tool_call("read-cypher", {"query": "RETURN 1 AS one"})
 
 
@@ -89,72 +90,6 @@ class Relay:
             writer.close()
 
 
-class InMemory:
-    """The store of an emulated platform, written past its front."""
-
-    def __init__(self, read: Callable[[str], str], write: Callable[[str, str], object]) -> None:
-        self._read, self._write = read, write
-
-    async def fetch(self, name: str) -> Secret:
-        try:
-            return Secret(name, SecretStr(self._read(name)))
-        except Exception as error:
-            raise SecretNotFound(name) from error
-
-    async def write(self, name: str, text: SecretStr) -> None:
-        self._write(name, text.get_secret_value())
-
-
-class Place:
-    """The secret that a platform's servers read, how often they did, and how an environment is ended."""
-
-    def __init__(self, platform: str, running: Any) -> None:
-        self.platform = platform
-        self._running = running
-        if platform == "aws":
-            running.functions[0]._places = threading.Semaphore(CALLERS + 1)
-            manager = running.secrets
-            self._aws = RotatedSecretsManager(
-                endpoint_url=manager.endpoint, region_name=manager.region, **manager.admin
-            )
-        elif platform == "azure":
-            vault = running.subscription.vault
-            self._store = InMemory(
-                lambda name: vault.current(name).get_secret_value(),
-                lambda name, text: vault.write(name, SecretStr(text)),
-            )
-        else:
-            workspace = running.workspace.workspace
-            self._store = InMemory(
-                lambda name: workspace.secret(*name.split("/")).decode(),
-                lambda name, text: workspace.put_secret(*name.split("/"), text.encode()),
-            )
-
-    def secret(self, token: str, *, claimed: bool) -> RotatedSecret:
-        if self.platform == "aws":
-            return StagedSecret(self._aws, self._running.line["secret_id"], token, claimed=claimed)
-        name = self._running.line["secret_name"] if self.platform == "azure" else "neo4j/credential"
-        return PairedSecrets(self._store, name, lease=0, settle=0)
-
-    def reads(self) -> int | None:
-        if self.platform == "aws":
-            return None
-        if self.platform == "azure":
-            return int(self._running.subscription.vault.requests)
-        return [path for _, path in self._running.workspace.requests].count("/api/2.0/secrets/get")
-
-    def end_an_environment(self) -> int:
-        if self.platform != "aws":
-            return 0
-        function = self._running.functions[0]
-        with function._lock:
-            environment = function._idle.pop() if function._idle else None
-        if environment is None:
-            return 0
-        environment.kill()
-        return 1
-
-
 class Load:
     """Sixteen callers, and what became of their calls."""
 
@@ -162,6 +97,11 @@ class Load:
         self.over = asyncio.Event()
         self.took: list[tuple[float, float]] = []
         self.failed: Counter[str] = Counter()
+
+    async def reach(self, calls: int) -> None:
+        """Return when there have been ``calls`` calls."""
+        while len(self.took) < calls:  # noqa: ASYNC110 - the callers count in passing
+            await asyncio.sleep(0.05)
 
     async def call(self, url: str, auth: httpx2.Auth) -> None:
         async with httpx2.AsyncClient(auth=auth, trust_env=False, timeout=60) as client:
@@ -176,7 +116,7 @@ class Load:
 
 
 async def rotate(place: Place, administrator: Any, mode: Any, number: int, cut: Callable[[], int]) -> int:
-    """One rotation: the second is late, the fourth is killed between its steps and finished by another.
+    """One rotation: the second is late, the third finds the store down, the fourth is killed and finished by another.
 
     When the database is changed all servers lose their connections and log in again; returns how many connections.
     """
@@ -184,7 +124,12 @@ async def rotate(place: Place, administrator: Any, mode: Any, number: int, cut: 
     rotation = Rotation(place.secret(token, claimed=False), administrator, mode=mode)
     await rotation.create()
     await rotation.set()
+    if number == 2:
+        place.set_down(True)
     lost = cut()
+    if number == 2:
+        await asyncio.sleep(DOWN)
+        place.set_down(False)
     if number == 3:
         rotation = Rotation(place.secret(token, claimed=True), administrator, mode=mode)
         await rotation.create()
@@ -213,7 +158,8 @@ async def measure(platform: str, settings: LocalSettings, console: Console, data
             return credential
 
         named = {"neo4j_uri": relay.uri, "neo4j_username": user, "neo4j_password": SecretStr(password)}
-        context = module_of(platform).platform(settings.model_copy(update=named), console)
+        more: dict[str, Any] = {"concurrency": CALLERS} if platform == "aws" else {}
+        context = module_of(platform).platform(settings.model_copy(update=named), console, **more)
         running: Any = await asyncio.to_thread(context.__enter__)
         try:
             caller = module_of(platform).callers(running.line)[0]
@@ -230,26 +176,28 @@ async def measure_mode(
     platform: str, mode: str, place: Place, administrator: Any, relay: Relay, caller: Any, calls: int
 ) -> bool:
     load = Load()
-    tasks = [asyncio.ensure_future(load.call(caller.url, caller.auth)) for _ in range(CALLERS)]
     ended = lost = 0
-    while len(load.took) < calls // (TURNS + 1):  # noqa: ASYNC110 - the callers count in passing
-        await asyncio.sleep(0.05)
-    usual = statistics.quantiles([took for _, took in load.took], n=100)[-1]
-    began, reads = time.perf_counter(), place.reads()
-    relay.seen.clear()
-    for number in range(TURNS):
-        ended += place.end_an_environment()
-        lost += await rotate(place, administrator, mode, number, relay.cut)
-        while len(load.took) < calls * (number + 2) // (TURNS + 1):  # noqa: ASYNC110 - the same
-            await asyncio.sleep(0.05)
-    load.over.set()
-    await asyncio.gather(*tasks)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(CALLERS):
+            tasks.create_task(load.call(caller.url, caller.auth))
+        await load.reach(calls // (TURNS + 1))
+        warm = load.took[len(load.took) // 2 :]
+        usual = statistics.quantiles([took for _, took in warm], n=100)[-1]
+        began, reads = time.perf_counter(), place.reads()
+        relay.seen.clear()
+        for number in range(TURNS):
+            ended += await place.end_an_environment()
+            lost += await rotate(place, administrator, mode, number, relay.cut)
+            await asyncio.gather(load.reach(calls * (number + 2) // (TURNS + 1)), asyncio.sleep(2 * SECRET_TTL))
+        seconds, reads = time.perf_counter() - began, place.reads() - reads
+        load.over.set()
     after = [took for at, took in load.took if at >= began]
-    seen_reads = "–" if reads is None else str((place.reads() or 0) - reads)
+    processes = place.processes()
+    extra = max(0.0, reads / processes - seconds / SECRET_TTL) / TURNS
     print(
         f"{platform:<11} {mode:<12} {len(load.took):>7,} {sum(load.failed.values()):>7} "
         f"{relay.seen['AuthenticationRateLimit']:>13} {relay.seen['Security.Unauthorized']:>8} {ended:>5} {lost:>5} "
-        f"{seen_reads:>6} {usual:>9.0f} {max(after):>9.0f}",
+        f"{processes:>6} {reads:>6} {extra:>6.1f} {usual:>9.0f} {max(after):>9.0f}",
         flush=True,
     )
     if load.failed:
@@ -263,11 +211,14 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=10_000, help="calls through each platform")
     parser.add_argument("--platform", choices=PLATFORMS, action="append")
     arguments = parser.parse_args()
-    console, settings = Console(), LocalSettings.from_environ({"NEO4J_M2M_LOG_LEVEL": "ERROR"})
+    console, settings = Console(), LocalSettings.from_environ(SETTINGS)
     with embedded_database(settings, console) as database:
         print(
             f"{'platform':<11} {'rotation':<12} {'calls':>7} {'failed':>7} {'rate-limited':>13} {'refused':>8} "
-            f"{'cold':>5} {'cut':>5} {'reads':>6} {'p99 ms':>9} {'worst ms':>9}"
+            f"{'cold':>5} {'cut':>5} {'procs':>6} {'reads':>6} {'extra':>6} {'p99 ms':>9} {'worst ms':>9}"
+        )
+        print(
+            f"extra: reads a turn and process beyond the one in {SECRET_TTL:g} s that a server makes without any turn"
         )
         names = arguments.platform or list(PLATFORMS)
         ends = [asyncio.run(measure(name, settings, console, database, arguments.calls)) for name in names]

@@ -53,6 +53,21 @@ async def test_the_current_value_is_fetched_with_its_version_and_again_each_time
     assert CANARY not in repr(first) + repr(secrets)
 
 
+async def test_a_store_that_fails_is_unreachable_until_it_answers(manager: RunningSecretsManager) -> None:
+    secrets = store(manager, name="patient")
+    before = manager.front.reads
+    manager.front.down = True
+    try:
+        with pytest.raises(SecretUnreachable, match="InternalServiceError"):
+            await secrets.fetch("neo4j/agent")
+    finally:
+        manager.front.down = False
+    failed = manager.front.reads - before
+    assert (await secrets.fetch("neo4j/agent")).version
+    assert failed >= 1
+    assert manager.front.reads - before == failed + 1
+
+
 async def test_a_secret_that_is_not_there_or_to_be_deleted_is_told(manager: RunningSecretsManager) -> None:
     secrets = store(manager, name="missing")
     with pytest.raises(SecretNotFound, match="no secret neo4j/nobody"):

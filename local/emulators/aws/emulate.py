@@ -67,13 +67,18 @@ def _stored_secret(settings: LocalSettings, console: Console) -> Iterator[tuple[
                 "NEO4J_M2M_SECRET": _SECRET,
                 "NEO4J_M2M_POOL_SIZE": "2",
                 "NEO4J_M2M_LOG_LEVEL": settings.log_level,
+                "NEO4J_M2M_SECRET_TTL": f"{settings.secret_ttl:g}",
             },
         )
 
 
 @contextlib.contextmanager
-def platform(settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True) -> Iterator[AwsPlatform]:
+def platform(
+    settings: LocalSettings, console: Console, *, port: int = 0, freeze: bool = True, concurrency: int = 4
+) -> Iterator[AwsPlatform]:
     """Run it while the context lasts; the IAM function URL is on ``port``, 0 for any free one.
+
+    ``concurrency`` limits the environments of each function; ``freeze`` stops them between two calls.
 
     Raises:
         LocalError: A port is taken, or the embedded database does not start.
@@ -100,7 +105,14 @@ def platform(settings: LocalSettings, console: Console, *, port: int = 0, freeze
         }
         urls, functions = {}, []
         for mode, more in settings_of.items():
-            function = Function("aws_lambda.app.handler", {**environ, **more}, arn=arn, timeout=_TIMEOUT, freeze=freeze)
+            function = Function(
+                "aws_lambda.app.handler",
+                {**environ, **more},
+                arn=arn,
+                timeout=_TIMEOUT,
+                concurrency=concurrency,
+                freeze=freeze,
+            )
             stack.callback(function.close)
             front = FunctionUrl(function, arn, account if mode == "iam" else None)
             at = port if mode == "iam" else 0

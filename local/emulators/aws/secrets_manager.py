@@ -5,27 +5,54 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from pydantic import SecretStr
 
-__all__ = ["RunningSecretsManager", "running_secrets_manager"]
+__all__ = ["RunningSecretsManager", "StoreFront", "running_secrets_manager"]
+
+_GET = "secretsmanager.GetSecretValue"
+_FAILURE = json.dumps({"__type": "InternalServiceError", "message": "An error occurred on the server side."}).encode()
 
 
 def _allow(*actions: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
 
 
+class StoreFront:
+    """Stands before moto, a WSGI application: ``reads`` counts requests for a value, and with ``down`` each one fails.
+
+    Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html (Errors).
+    """
+
+    def __init__(self, behind: Callable[..., Iterable[bytes]]) -> None:
+        self._behind = behind
+        self._lock = threading.Lock()
+        self.reads = 0
+        self.down = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("HTTP_X_AMZ_TARGET") == _GET:
+            with self._lock:
+                self.reads += 1
+            if self.down:
+                start_response("500 Internal Server Error", [("content-type", "application/x-amz-json-1.1")])
+                return [_FAILURE]
+        return self._behind(environ, start_response)
+
+
 @dataclass
 class RunningSecretsManager:
-    """A Secrets Manager that is served at ``endpoint``."""
+    """A Secrets Manager that is served at ``endpoint``; ``front`` counts what is read, and can fail."""
 
     endpoint: str
     region: str
     admin: dict[str, str] = field(repr=False)
+    front: StoreFront = field(repr=False)
 
     def client(self, service: str = "secretsmanager", keys: dict[str, str] | None = None) -> Any:
         """boto3's client of ``service``, with ``keys`` or the administrator's."""
@@ -66,17 +93,19 @@ class RunningSecretsManager:
 @contextlib.contextmanager
 def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
     """Serve Secrets Manager, IAM and STS on a free port of the loopback interface while the context lasts."""
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
     _mend_moto()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
+    front = StoreFront(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, name="Secrets Manager", daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
+        endpoint = f"http://127.0.0.1:{server.server_port}"
         anybody = {"aws_access_key_id": "setup", "aws_secret_access_key": "setup"}
-        running = RunningSecretsManager(endpoint, region, anybody)
+        running = RunningSecretsManager(endpoint, region, anybody, front)
         # moto's data belongs to the process: an earlier server in this process may have left some.
         _authenticate_after(endpoint, "inf")
         requests.post(f"{endpoint}/moto-api/reset", timeout=5)
@@ -90,7 +119,9 @@ def running_secrets_manager(region: str) -> Iterator[RunningSecretsManager]:
         _authenticate_after(endpoint, "0")
         yield running
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def _authenticate_after(endpoint: str, requests_made: str) -> None:

@@ -133,7 +133,11 @@ def _with_secrets(
         now = datetime.datetime.now(datetime.UTC)
         ring = KeyRing(keys=(ApiKey(id=key.id, name=_KEY_PRINCIPAL, hash=key.hash, created=now, expires=None),))
         running.vault.write(_KEYS_SECRET, SecretStr(render_key_ring(ring)))
-        running.environ |= {"NEO4J_M2M_SECRET": _SECRET, "NEO4J_M2M_LOG_LEVEL": settings.log_level}
+        running.environ |= {
+            "NEO4J_M2M_SECRET": _SECRET,
+            "NEO4J_M2M_LOG_LEVEL": settings.log_level,
+            "NEO4J_M2M_SECRET_TTL": f"{settings.secret_ttl:g}",
+        }
         yield running, key.text
 
 

@@ -102,6 +102,7 @@ def _prepared(
             "NEO4J_M2M_LISTEN_HOST": "127.0.0.1",
             **_WORLDS[world],
             "NEO4J_M2M_LOG_LEVEL": settings.log_level,
+            "NEO4J_M2M_SECRET_TTL": f"{settings.secret_ttl:g}",
         }
         yield _Prepared(app, agent, intruder, environ)
 
