@@ -18,6 +18,7 @@ import neo4j
 import pytest
 from pydantic import SecretStr
 
+from azure_function.rotated_vault import RotatedVault
 from azure_function.rotation_settings import AzureRotationSettings
 from core.credentials.rotation_errors import RotationError
 from core.errors import SettingsError
@@ -51,6 +52,7 @@ class RotationApp:
         azure.administrators.write("neo4j-admin", SecretStr(root))
         sys.modules.pop("azure_function.rotation", None)
         self.module: Any = importlib.import_module("azure_function.rotation")
+        self.vault: RotatedVault = self.module.rotation.vault
 
     @staticmethod
     def text(database: EmbeddedNeo4j, username: str, password: str) -> str:
@@ -66,7 +68,7 @@ class RotationApp:
         return username
 
     async def event(self, **about: str) -> None:
-        version, _ = await self.module.vault.state(SECRET)
+        version, _ = await self.vault.state(SECRET)
         data = {"ObjectName": SECRET, "Version": version, "ObjectType": "Secret", "VaultName": "v", **about}
         now = datetime.datetime.now(datetime.UTC)
         kind = about.pop("kind", "Microsoft.KeyVault.SecretNearExpiry")
@@ -98,17 +100,17 @@ def rotation(
         monkeypatch.setenv(name, value)
     app = RotationApp(azure, scratch_database, empty_neo4j_driver)
     yield app
-    app.module.vault.close()
-    app.module._administrators.close()
+    app.vault.close()
+    app.module.rotation.administrators.close()
 
 
 async def test_an_event_rotates_and_the_same_event_delivered_again_does_not(rotation: RotationApp) -> None:
-    version, _ = await rotation.module.vault.state(SECRET)
+    version, _ = await rotation.vault.state(SECRET)
     await rotation.event()
     assert rotation.username() == f"{rotation.user}_alternate"
-    rotated, _ = await rotation.module.vault.state(SECRET)
+    rotated, _ = await rotation.vault.state(SECRET)
     await rotation.event(Version=version)
-    assert (await rotation.module.vault.state(SECRET))[0] == rotated
+    assert (await rotation.vault.state(SECRET))[0] == rotated
 
 
 async def test_an_event_delivered_again_while_the_first_is_at_work_rotates_once_and_nothing_fails(
@@ -118,13 +120,13 @@ async def test_an_event_delivered_again_while_the_first_is_at_work_rotates_once_
 
     Source: https://learn.microsoft.com/azure/event-grid/delivery-and-retry .
     """
-    version, _ = await rotation.module.vault.state(SECRET)
+    version, _ = await rotation.vault.state(SECRET)
     await asyncio.gather(*(rotation.event(Version=version) for _ in range(3)))
     assert rotation.username() == f"{rotation.user}_alternate"
 
 
 async def test_an_event_and_the_timer_at_the_same_time_rotate_once_and_nothing_fails(rotation: RotationApp) -> None:
-    version, _ = await rotation.module.vault.state(SECRET)
+    version, _ = await rotation.vault.state(SECRET)
     await asyncio.gather(rotation.event(Version=version), rotation.module.rotate_when_near(None))
     assert rotation.username() == f"{rotation.user}_alternate"
 
@@ -138,7 +140,7 @@ async def test_an_event_that_comes_before_the_operator_s_days_rotates_nothing(ro
 
 
 async def test_an_expired_secret_is_rotated(rotation: RotationApp) -> None:
-    client = rotation.module.vault
+    client = rotation.vault
     text = rotation.azure.vault.current(SECRET).get_secret_value()
     gone = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
     await client.ask(SECRET, lambda sdk: sdk.set_secret(SECRET, text, expires_on=gone))
@@ -148,13 +150,13 @@ async def test_an_expired_secret_is_rotated(rotation: RotationApp) -> None:
 
 async def test_a_rotated_secret_expires_and_has_the_tags_of_the_tutorial(rotation: RotationApp) -> None:
     await rotation.event()
-    properties = (await rotation.module.vault.ask(SECRET, lambda client: client.get_secret(SECRET))).properties
+    properties = (await rotation.vault.ask(SECRET, lambda client: client.get_secret(SECRET))).properties
     assert properties.tags["CredentialId"] == f"{rotation.user}_alternate"
     assert properties.tags["ValidityPeriodDays"] == "60"
     assert properties.tags["ProviderAddress"].startswith("bolt://")
     assert abs(properties.expires_on.timestamp() - time.time() - 60 * 86_400) < 60
     beside = f"{SECRET}-candidate"
-    candidate = (await rotation.module.vault.ask(beside, lambda client: client.get_secret(beside))).properties
+    candidate = (await rotation.vault.ask(beside, lambda client: client.get_secret(beside))).properties
     assert candidate.expires_on is None
 
 
@@ -215,9 +217,8 @@ async def test_a_misconfigured_app_has_the_same_functions_and_each_says_what_to_
         monkeypatch.delenv(name)
     for name, value in wrong.items():
         monkeypatch.setenv(name, value)
-    for name in ("azure_function.rotation", "azure_function.rotation_entry"):
-        sys.modules.pop(name, None)
-    functions = importlib.import_module("azure_function.rotation_entry").app.get_functions()
+    sys.modules.pop("azure_function.rotation", None)
+    functions = importlib.import_module("azure_function.rotation").app.get_functions()
     assert sorted(each.get_function_name() for each in functions) == names
     for each in functions:
         own: Any = each.get_user_function()
