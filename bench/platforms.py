@@ -10,13 +10,9 @@ runtime when it is first asked, from that question on. A runner that is not inst
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 import tempfile
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,13 +33,12 @@ from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.aws_lambda.deployed import environ_of, event, message, result
 from tests.aws_rie.emulator import binary, running
+from tests.azure_function.azure_worker import invocation, require_installed, worked
 
 __all__ = ["by_platform", "settings_of"]
 
 ROOT = Path(__file__).parent.parent
 READ = message(query="MATCH (a:Airport {faa: 'JFK'}) RETURN a.name")
-AZURE_PYTHON = ROOT / ".venv-azure" / "bin" / "python"
-AZURE_WORKER = ROOT / "tests" / "azure_function" / "real_worker.py"
 
 Start = Callable[[], float]
 
@@ -72,8 +67,7 @@ def lambda_function(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
 
 @contextmanager
 def azure_function(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
-    if not AZURE_PYTHON.exists():
-        raise FileNotFoundError("Azure's worker is not installed: make azure-worker does that")
+    require_installed()
     published = place / "wwwroot"
     for package in ("core", "azure_function"):
         shutil.copytree(ROOT / package, published / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -83,27 +77,13 @@ def azure_function(database: EmbeddedNeo4j, place: Path) -> Iterator[Start]:
         running.vault.write("neo4j-agent", stored_credential(settings_of(database)))
         issuers = running.tenant.issuers_text(running.tokens.issuer)
         token = running.tokens.issuer.token(running.tenant.agent.id)
-        headers = {"content-type": "application/json", "host": "app.example", "authorization": f"Bearer {token}"}
-        invocation = {"function": "mcp", "method": "POST", "path": "/mcp", "headers": headers, "body": json.dumps(READ)}
-        told = {
-            "directory": str(published),
-            "environ": {**running.environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_SECRET": "neo4j-agent"},
-            "placeholder": False,
-            "invocations": [[invocation | {"invocation_id": str(uuid.uuid4())}]],
-        }
-        command = [str(AZURE_PYTHON), "-I", str(AZURE_WORKER)]
-        found = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environ = {**running.environ, "NEO4J_M2M_ISSUERS": issuers, "NEO4J_M2M_SECRET": "neo4j-agent"}
 
         def start() -> float:
             begun = time.perf_counter()
-            said = json.dumps(told)
-            ended = subprocess.run(
-                command, input=said, capture_output=True, text=True, cwd=published, env=found, timeout=120, check=False
-            )
+            said, _ = worked(published, environ, [invocation("mcp", body=READ, authorization=f"Bearer {token}")])
             took = time.perf_counter() - begun
-            if ended.returncode:
-                raise RuntimeError(ended.stderr[-500:])
-            answer = json.loads(ended.stdout)["answers"][0][0]
+            answer = said["answers"][0][0]
             if answer.get("status") != 200 or "JFK" in answer["body"] or "Kennedy" not in answer["body"]:
                 raise RuntimeError(f"Azure's worker did not answer: {str(answer)[:300]}")
             return took

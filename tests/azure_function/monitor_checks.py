@@ -17,8 +17,9 @@ from local.emulators.azure.emulate import Subscription
 from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of
 from local.emulators.loopback_server import served
 from tests.azure_function.apps import call
+from tests.azure_function.azure_worker import invocation, worked
 from tests.azure_function.conftest import SECRET
-from tests.azure_function.worker_checks import FUNCTION_KEY, invocation, worked, wwwroot
+from tests.azure_function.worker_checks import FUNCTION_KEY, wwwroot
 from tests.azure_package.packers import ROOT, checkout, packed_by_azd
 from tests.support.canaries import WATCH
 from tests.support.waiting import eventually

@@ -7,10 +7,7 @@ requirements and nothing else of this project.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +15,14 @@ import pytest
 
 from local.emulators.azure.emulate import Subscription
 from tests.azure_function.apps import PING, call
+from tests.azure_function.azure_worker import invocation, worked
 from tests.azure_function.conftest import SECRET
-from tests.azure_package.packers import LYING_AROUND, ROOT, checkout, packed_by_azd, packed_by_core_tools, tracked_files
-from tests.support.canaries import WATCH
+from tests.azure_package.packers import LYING_AROUND, checkout, packed_by_azd, packed_by_core_tools, tracked_files
 
 pytestmark = pytest.mark.processes
 
-PYTHON = ROOT / ".venv-azure/bin/python"
-DRIVER = Path(__file__).parent / "real_worker.py"
-
 FUNCTION_KEY = {"NEO4J_M2M_CALLER_AUTH": "function_key", "NEO4J_M2M_FUNCTION_KEY_PRINCIPAL": "foundry"}
 API_KEY = {"NEO4J_M2M_CALLER_AUTH": "api_key", "NEO4J_M2M_KEYS_SECRET": "keys"}
-MCP = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25", "host": "app.example"}
 
 
 def wwwroot(clone: Path, packed: set[str], folder: Path) -> Path:
@@ -55,52 +48,6 @@ def published(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def published_by_core_tools(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed = packed_by_core_tools([*tracked_files(), *LYING_AROUND])
     return wwwroot(clone, packed, tmp_path_factory.mktemp("core-tools"))
-
-
-def invocation(function: str, method: str = "POST", body: Any = None, **headers: str) -> dict[str, Any]:
-    paths = {"mcp": "/mcp", "health": "/health", "metadata": "/.well-known/oauth-protected-resource"}
-    return {
-        "function": function,
-        "method": method,
-        "path": paths.get(function, "/.well-known/oauth-protected-resource/mcp"),
-        "headers": {**MCP, **{name.replace("_", "-"): value for name, value in headers.items()}},
-        "body": "" if body is None else json.dumps(body),
-        "invocation_id": str(uuid.uuid4()),
-        "trace_parent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
-    }
-
-
-def worked(
-    published: Path,
-    environ: dict[str, str],
-    *invocations: list[dict[str, Any]],
-    placeholder: bool = False,
-    python: Path = PYTHON,
-    until: Path | None = None,
-) -> tuple[dict[str, Any], str]:
-    """What the worker said, and what the app wrote to its log. The worker runs on ``until`` that file exists."""
-    assert python.exists(), "Azure's worker is not installed: make azure-worker does that"
-    told = {
-        "directory": str(published),
-        "environ": environ,
-        "invocations": invocations,
-        "placeholder": placeholder,
-        "until": None if until is None else str(until),
-    }
-    ended = subprocess.run(
-        [str(python), "-I", str(DRIVER)],
-        input=json.dumps(told),
-        capture_output=True,
-        text=True,
-        cwd=published,
-        env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-        timeout=120,
-        check=False,
-    )
-    WATCH.look(ended.stdout + ended.stderr, "what Azure's worker says")
-    assert ended.returncode == 0, ended.stderr
-    said: dict[str, Any] = json.loads(ended.stdout)
-    return said, ended.stderr
 
 
 def levels(said: dict[str, Any]) -> dict[str, tuple[str, str]]:
