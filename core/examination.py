@@ -80,12 +80,13 @@ class Inside:
 
 async def examine(inside: Inside, deadline: Deadline) -> list[Finding]:
     """What is found at each of `INSIDE_LINKS` until ``deadline``; at most one login. Never raises for what is found."""
-    found = [_settings(inside.settings), _policy(inside.settings), await _identity(inside)]
+    policy, wants_writes = _policy(inside.settings)
+    found = [_settings(inside.settings), policy, await _identity(inside)]
     found += [await _secret(inside), await _api_keys(inside)]
     if all(finding.state != "failed" for finding in found if finding.link in ("secret", "settings")):
         found += await diagnose(inside.scopes.pool(), deadline)
         if first_failure(finding for finding in found if finding.link in DATABASE_LINKS) is None:
-            found += await _of_the_database(inside, deadline)
+            found += await _of_the_database(inside, deadline, wants_writes=wants_writes)
     return with_rest(found, INSIDE_LINKS)
 
 
@@ -94,15 +95,17 @@ def _settings(settings: Settings) -> Finding:
     return Finding("settings", "ok", f"They parse. Set are: {chosen}.")
 
 
-def _policy(settings: Settings) -> Finding:
+def _policy(settings: Settings) -> tuple[Finding, bool]:
+    """What is found of the policy, and whether it lets callers write."""
     if settings.policy is None:
-        return Finding("policy", "ok", "None is set: every proven caller reads, nobody writes.")
+        return Finding("policy", "ok", "None is set: every proven caller reads, nobody writes."), False
     variable = settings.variable("policy")
     try:
         policy = read_policy(settings.policy, source=variable, tools=ALL_TOOLS)
     except Neo4jM2mError as error:
-        return Finding("policy", "failed", str(error), "Check it alone: neo4j-m2m policy check --policy FILE")
-    return Finding("policy", "ok", f"It parses and has {len(policy)} rule(s).")
+        mend = "Check it alone: neo4j-m2m policy check --policy FILE"
+        return Finding("policy", "failed", str(error), mend), False
+    return Finding("policy", "ok", f"It parses and has {len(policy)} rule(s)."), policy.writes_by_default
 
 
 async def _identity(inside: Inside) -> Finding:
@@ -150,10 +153,10 @@ async def _api_keys(inside: Inside) -> Finding:
     return Finding("API keys", "ok", f"The ring has {valid} valid key(s).")
 
 
-async def _of_the_database(inside: Inside, deadline: Deadline) -> list[Finding]:
+async def _of_the_database(inside: Inside, deadline: Deadline, *, wants_writes: bool) -> list[Finding]:
     scope = inside.scopes.default
     return [
-        await _rights(inside, scope, deadline),
+        await _rights(scope, deadline, wants_writes=wants_writes),
         await _guard(scope, deadline),
         await _versions(scope, deadline),
         await _clock(scope, deadline),
@@ -165,7 +168,7 @@ async def _ask(scope: DatabaseScope, statement: str, deadline: Deadline) -> list
     return (await scope.database.read(statement, {}, limits=_FEW, deadline=deadline)).rows
 
 
-async def _rights(inside: Inside, scope: DatabaseScope, deadline: Deadline) -> Finding:
+async def _rights(scope: DatabaseScope, deadline: Deadline, *, wants_writes: bool) -> Finding:
     statement = "SHOW USER PRIVILEGES YIELD access, action RETURN DISTINCT access, action"
     try:
         rows = await _ask(scope, statement, deadline)
@@ -176,7 +179,7 @@ async def _rights(inside: Inside, scope: DatabaseScope, deadline: Deadline) -> F
         writes, says = True, "This edition of the database has no roles: the user can write and administer."
     except ToolError as error:
         return Finding("rights", "warning", f"They were not found out: {error}")
-    if writes and not _wants_writes(inside.settings):
+    if writes and not wants_writes:
         return Finding(
             "rights",
             "warning",
@@ -185,15 +188,6 @@ async def _rights(inside: Inside, scope: DatabaseScope, deadline: Deadline) -> F
             "Where the edition has roles, use a user that only reads: GRANT ROLE reader TO the user.",
         )
     return Finding("rights", "ok", says)
-
-
-def _wants_writes(settings: Settings) -> bool:
-    if settings.policy is None:
-        return False
-    try:
-        return read_policy(settings.policy, source="policy", tools=ALL_TOOLS).writes_by_default
-    except Neo4jM2mError:
-        return False
 
 
 async def _guard(scope: DatabaseScope, deadline: Deadline) -> Finding:
