@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cli.function_url import region_in
 from core.errors import LocalError
 
 __all__ = ["Deployment", "Snippet", "as_json", "deployment_of"]
@@ -53,8 +54,7 @@ class Deployment:
     @property
     def region(self) -> str:
         """The AWS region, which a function URL names."""
-        found = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws", self.address)
-        return self.known.get("region") or (found[1] if found else "REGION")
+        return self.known.get("region") or region_in(self.address) or "REGION"
 
 
 _OUTPUTS = {

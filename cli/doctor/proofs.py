@@ -17,14 +17,13 @@ import httpx2
 from cli.doctor.claims import claims_of, described
 from cli.doctor.refusals import object_in
 from cli.extras import from_platform
+from cli.function_url import region_in
 from cli.settings import CommandLineSettings
 from core.errors import Neo4jM2mError
 from core.identity.api_keys import key_id
 from local.emulators.callers import HeaderAuth
 
 __all__ = ["Asked", "NoProof", "Proof", "prove"]
-
-_FUNCTION_URL = re.compile(r"[a-z0-9]+\.lambda-url\.([a-z0-9-]+)\.on\.aws")
 
 
 class NoProof(Neo4jM2mError):
@@ -70,10 +69,9 @@ def _sigv4(asked: Asked) -> Proof:
     signer = from_platform("aws_lambda.signer", "aws").SigV4Auth
     import botocore.session
 
-    found = _FUNCTION_URL.fullmatch(urlsplit(asked.url).hostname or "")
     # botocore reads AWS_DEFAULT_REGION and the profile by itself.
     by_settings = os.environ.get("AWS_REGION") or botocore.session.get_session().get_config_variable("region")
-    region = found[1] if found else by_settings
+    region = region_in(asked.url) or by_settings
     if not region:
         raise NoProof("The region to sign for is not known: set AWS_REGION.")
     try:
