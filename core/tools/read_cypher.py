@@ -12,7 +12,7 @@ from core.graph.results import Limits, ReadResult
 from core.tools.advice import advised
 from core.tools.answer import success
 from core.tools.declaration import ToolDeclaration
-from core.tools.pages import SKIPPED, continuation, next_cursor, position_of
+from core.tools.pages import SKIPPED, Continuation, continuation, next_cursor, position_of
 from core.tools.rows import ROWS, WHOLE_VECTORS, limits_of, rows_answered
 from core.values.parameters import check_parameters, check_statement
 
@@ -61,16 +61,17 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     limits = limits_of(settings, arguments)
     deadline = call.deadline.sooner(arguments.get("timeout_seconds"))
     position = position_of(call, statement, parameters, arguments["cursor"]) if "cursor" in arguments else 0
-    run, given = statement, parameters
+    run, given, following = statement, parameters, None
     if position:
-        run, given = _continued(statement), {**parameters, SKIPPED: position}
+        following = continuation(statement)
+        run, given = _continued(following), {**parameters, SKIPPED: position}
     with advised():
         await call.guard.require_read(run, given, deadline=deadline)
         result = await call.database.read(run, given, limits=limits, deadline=deadline)
     cursor, hint = None, None
     if result.cut_by is not None:
         hint = _how_to_narrow(result, limits)
-        following = continuation(statement)
+        following = following or continuation(statement)
         if following.statement is None:
             hint += f" There is no next_cursor, because the order of the rows is not certain: {following.reason}."
         elif result.rows:
@@ -81,8 +82,7 @@ async def _handle(call: Call, arguments: dict[str, Any]) -> CallToolResult:
     return success(payload, settings=settings)
 
 
-def _continued(statement: str) -> str:
-    following = continuation(statement)
+def _continued(following: Continuation) -> str:
     if following.statement is None:
         raise InvalidArguments(f"This query cannot be continued: {following.reason}.")
     return following.statement
