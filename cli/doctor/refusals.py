@@ -5,7 +5,6 @@ Each case was reported in public for the platform that it is listed under; docs/
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx2
@@ -21,18 +20,14 @@ _ADMIT = "Add a rule to the policy that fits this caller; try it with: neo4j-m2m
 
 def object_in(answer: httpx2.Response) -> dict[str, Any]:
     """The JSON object in the body; an empty one if there is anything else."""
-    try:
-        body: Any = answer.json()
-    except ValueError:
-        return {}
+    _, body = _json_in(answer)
     return body if isinstance(body, dict) else {}
 
 
 def said_by(answer: httpx2.Response) -> str:
     """The sentence in the body: the message of a JSON-RPC error, AWS's ``Message``, or the text's first line."""
-    try:
-        body: Any = answer.json()
-    except ValueError:
+    is_json, body = _json_in(answer)
+    if not is_json:
         return "" if "<" in answer.text[:200] else answer.text.strip().partition("\n")[0][:200]
     if not isinstance(body, dict):
         return ""
@@ -40,6 +35,14 @@ def said_by(answer: httpx2.Response) -> str:
     if isinstance(error, dict):
         return str(error.get("message", ""))[:400]
     return str(body.get("Message") or body.get("message") or "")[:300]
+
+
+def _json_in(answer: httpx2.Response) -> tuple[bool, Any]:
+    """Whether the body is JSON, and what it then holds."""
+    try:
+        return True, answer.json()
+    except ValueError:
+        return False, None
 
 
 def cause_of(answer: httpx2.Response, platform: str | None, who: str) -> Cause:
@@ -184,14 +187,6 @@ def _general(answer: httpx2.Response, said: str) -> Cause:
         return f"No server behind the URL answers ({status}). {said}".strip(), "Start it, and look at its log."
     if status == 404:
         return "There is nothing at this URL.", "End it in /mcp, and look whether the server is deployed."
-    if status == 200 and not _is_json(answer):
+    if status == 200 and not _json_in(answer)[0]:
         return "Something answers, but not MCP: it is a page.", "Correct the URL; a proxy may answer in between."
     return f"The answer has the status {status}. {said}".strip(), "Look at the server's log."
-
-
-def _is_json(answer: httpx2.Response) -> bool:
-    try:
-        json.loads(answer.content)
-    except ValueError:
-        return False
-    return True
