@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from cli.doctor.network import is_local, look_at_network, look_at_url
-from cli.doctor.proofs import Asked, NoProof, Proof, prove
+from cli.doctor.proofs import NO_PROOF, Asked, NoProof, Proof, prove
 from cli.doctor.refusals import cause_of, object_in, said_by
 from cli.settings import CommandLineSettings
 from core.finding import Finding, with_rest
@@ -53,7 +53,7 @@ class _Look:
 
     asked: Outside
     client: httpx2.Client
-    proof: Proof | None = None
+    proof: Proof = NO_PROOF
     issuers: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
     first_ms: float | None = None
@@ -93,7 +93,7 @@ def look_outside(outside: Outside) -> tuple[list[Finding], list[Finding]]:
 def _closed(look: _Look) -> Finding:
     """Nobody may enter without a proof."""
     try:
-        answer = _post(look, "tools/list", {}, proof=False)
+        answer = _post(look, "tools/list", {}, proven=False)
     except httpx2.HTTPError as error:
         return Finding("closed", "failed", f"There is no answer ({type(error).__name__}).", "Look at the server's log.")
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
@@ -142,8 +142,6 @@ def _proof(look: _Look) -> Finding:
         )
     except NoProof as error:
         return Finding("proof", "failed", str(error))
-    if look.proof is None:
-        return Finding("proof", "ok", "None, as you ask.")
     end = look.proof.claims.get("exp")
     if isinstance(end, int | float) and end < time.time():
         return Finding("proof", "failed", look.proof.says, "Set this machine's clock, or get a new token.")
@@ -173,7 +171,7 @@ def _admitted(look: _Look) -> Finding:
 
 def _who(look: _Look) -> str:
     """The options of ``policy explain`` for this caller, as far as its token tells."""
-    claims = look.proof.claims if look.proof is not None else {}
+    claims = look.proof.claims
     platform = look.asked.platform or "azure"
     identity = claims.get("oid") or claims.get("client_id") or claims.get("azp") or claims.get("sub") or "ID"
     kind = {"aws": "service_principal" if claims else "iam_role"}.get(platform, "service_principal")
@@ -182,9 +180,9 @@ def _who(look: _Look) -> str:
 
 def _health(look: _Look) -> Finding:
     parts = urlsplit(look.asked.url)
-    auth = look.proof.auth if look.proof is not None else httpx2.Auth()
+    url = f"{parts.scheme}://{parts.netloc}{HEALTH_PATH}"
     try:
-        answer = look.client.get(f"{parts.scheme}://{parts.netloc}{HEALTH_PATH}", auth=auth)
+        answer = look.client.get(url, headers=look.proof.headers, auth=look.proof.signer)
     except httpx2.HTTPError as error:
         return Finding("health", "warning", f"It does not answer ({type(error).__name__}).")
     document = object_in(answer)
@@ -255,11 +253,11 @@ def _latency(look: _Look) -> Finding:
     )
 
 
-def _post(look: _Look, method: str, params: dict[str, Any], *, proof: bool = True) -> httpx2.Response:
-    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": _VERSION}
+def _post(look: _Look, method: str, params: dict[str, Any], *, proven: bool = True) -> httpx2.Response:
+    proof = look.proof if proven else NO_PROOF
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": _VERSION, **proof.headers}
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    auth = look.proof.auth if proof and look.proof is not None else httpx2.Auth()
-    return look.client.post(look.asked.url, json=message, headers=headers, auth=auth)
+    return look.client.post(look.asked.url, json=message, headers=headers, auth=proof.signer)
 
 
 def _call(look: _Look, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:

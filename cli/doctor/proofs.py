@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,9 +21,8 @@ from cli.function_url import region_in
 from cli.settings import CommandLineSettings
 from core.errors import Neo4jM2mError
 from core.identity.api_keys import key_id
-from local.emulators.callers import HeaderAuth
 
-__all__ = ["Asked", "NoProof", "Proof", "prove"]
+__all__ = ["NO_PROOF", "Asked", "NoProof", "Proof", "prove"]
 
 
 class NoProof(Neo4jM2mError):
@@ -32,11 +31,18 @@ class NoProof(Neo4jM2mError):
 
 @dataclass(frozen=True)
 class Proof:
-    """What goes along with a request; ``says`` describes it, ``claims`` are those of a token."""
+    """What goes along with a request: ``headers``, or what ``signer`` adds.
 
-    auth: httpx2.Auth
+    ``says`` describes it, ``claims`` are those of a token.
+    """
+
     says: str
-    claims: dict[str, Any]
+    claims: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    signer: httpx2.Auth = field(default_factory=httpx2.Auth, repr=False)
+
+
+NO_PROOF = Proof("None, as you ask.")
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,19 @@ class Asked:
     token_url: str | None
 
 
-def prove(method: str, asked: Asked) -> Proof | None:
-    """The proof by ``method``, one of `cli.doctor.METHODS`; None for ``none``.
+def prove(method: str, asked: Asked) -> Proof:
+    """The proof by ``method``, one of `cli.doctor.METHODS`; `NO_PROOF` for ``none``.
 
     Raises:
         NoProof: It cannot be made; the text says why.
         LocalError: Packages of the platform are not installed.
     """
-    return None if method == "none" else _BY_METHOD[method](asked)
+    return NO_PROOF if method == "none" else _BY_METHOD[method](asked)
 
 
 def _bearer(token: str, who: str) -> Proof:
-    return Proof(HeaderAuth("authorization", f"Bearer {token}"), f"{who}: {described(token)}.", claims_of(token))
+    headers = {"authorization": f"Bearer {token}"}
+    return Proof(f"{who}: {described(token)}.", claims_of(token), headers)
 
 
 def _sigv4(asked: Asked) -> Proof:
@@ -78,7 +85,7 @@ def _sigv4(asked: Asked) -> Proof:
         auth = signer(region)
     except LookupError as error:
         raise NoProof(f"{error} For example: AWS_PROFILE=NAME") from None
-    return Proof(auth, f"A SigV4 signature for the service lambda in {region}.", {})
+    return Proof(f"A SigV4 signature for the service lambda in {region}.", signer=auth)
 
 
 def _azure(asked: Asked) -> Proof:
@@ -146,7 +153,7 @@ def _client_credentials(asked: Asked) -> Proof:
         raise NoProof(f"The token endpoint {endpoint} cannot be reached ({type(error).__name__}).") from None
     body = object_in(answer)
     token = body.get("access_token")
-    if answer.status_code != 200 or not isinstance(token, str):
+    if answer.status_code != 200 or not isinstance(token, str) or not token.isascii():
         said = str(body.get("error", f"status {answer.status_code}"))[:60]
         entra = re.match(r"AADSTS\d+", str(body.get("error_description", "")))
         raise NoProof(
@@ -184,7 +191,7 @@ def _api_key(asked: Asked) -> Proof:
     identifier = key_id(value)
     if identifier is None:
         raise NoProof("NEO4J_M2M_CALLER_API_KEY holds no whole key of this project: it was cut, or is another's.")
-    return Proof(HeaderAuth("x-api-key", value), f"The API key with the id {identifier}.", {})
+    return Proof(f"The API key with the id {identifier}.", headers={"x-api-key": value})
 
 
 _BY_METHOD: dict[str, Callable[[Asked], Proof]] = {

@@ -323,3 +323,12 @@ def test_a_client_that_the_issuer_refuses_is_told_by_code_and_without_its_secret
     said = failure(findings, "proof")
     assert "invalid_client (AADSTS7000215)" in said
     assert "canary" not in repr(findings)
+
+
+@pytest.mark.parametrize("token", [None, 5, "canary-tökén"])
+def test_what_no_header_can_carry_is_no_token(token: object) -> None:
+    chosen = settings(caller_client_id="agent", caller_client_secret="canary-cli")
+    with answering(lambda *_: json_answer(200, {"access_token": token})) as issuer:
+        findings = looked(server(), method="client-credentials", settings=chosen, token_url=issuer)
+    assert "refuses the client: status 200" in failure(findings, "proof")
+    assert "canary" not in repr(findings)
