@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import neo4j
 import pytest
@@ -17,13 +16,6 @@ from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually, statements_with
 
 PLENTY = Limits(rows=1000, bytes=1_000_000)
-
-
-@pytest.fixture
-async def graph(settings: Settings) -> AsyncIterator[Database]:
-    graph = Database(settings)
-    yield graph
-    await graph.close()
 
 
 async def test_rows_come_in_the_order_of_the_columns(graph: Database) -> None:

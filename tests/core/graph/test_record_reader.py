@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import neo4j
@@ -123,13 +123,6 @@ async def test_a_connection_that_is_closed_is_the_drivers_to_explain() -> None:
         await reader(framed(packed(RECORD, [1]), 100)[:-1]).pop({})
 
 
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    opened = Database(settings)
-    yield opened
-    await opened.close()
-
-
 async def test_this_driver_lets_its_records_be_read_so(settings: Settings) -> None:
     assert settings.neo4j_uri is not None
     assert settings.neo4j_password is not None
@@ -150,14 +143,14 @@ def test_a_driver_that_hides_how_it_reads_is_left_alone(caplog: pytest.LogCaptur
     assert "hides how it reads records" in caplog.text
 
 
-async def test_a_row_far_beyond_the_limit_is_cut_and_the_next_read_goes_on(database: Database) -> None:
+async def test_a_row_far_beyond_the_limit_is_cut_and_the_next_read_goes_on(graph: Database) -> None:
     limits = Limits(rows=10, bytes=4096)
-    wide = await database.read("RETURN range(1, 5000000) AS r", {}, limits=limits, deadline=Deadline.after(30))
+    wide = await graph.read("RETURN range(1, 5000000) AS r", {}, limits=limits, deadline=Deadline.after(30))
     assert (wide.rows, wide.cut_by, wide.columns) == ([], "bytes", ["r"])
     mixed = "UNWIND [1, 2, 3000000, 4] AS n RETURN range(1, n) AS r"
-    some = await database.read(mixed, {}, limits=limits, deadline=Deadline.after(30))
+    some = await graph.read(mixed, {}, limits=limits, deadline=Deadline.after(30))
     assert (some.rows, some.cut_by) == ([[[1]], [[1, 2]]], "bytes")
-    small = await database.read("RETURN 1", {}, limits=limits, deadline=Deadline.after(30))
+    small = await graph.read("RETURN 1", {}, limits=limits, deadline=Deadline.after(30))
     assert small.rows == [[1]]
 
 

@@ -20,13 +20,6 @@ LIMITS = Limits(rows=5, bytes=100_000)
 
 
 @pytest.fixture
-async def graph(settings: Settings) -> AsyncIterator[Database]:
-    graph = Database(settings)
-    yield graph
-    await graph.close()
-
-
-@pytest.fixture
 def guard(graph: Database) -> Guard:
     return Guard(graph, AllowList(), longest=20_000)
 

@@ -49,13 +49,6 @@ class Refusing(Database):
 
 
 @pytest.fixture
-async def graph(settings: Settings) -> AsyncIterator[Database]:
-    graph = Database(settings)
-    yield graph
-    await graph.close()
-
-
-@pytest.fixture
 async def scratch(scratch_settings: Settings) -> AsyncIterator[Database]:
     graph = Database(scratch_settings)
     yield graph
