@@ -139,7 +139,7 @@ LIMIT 10
 )
 
 TRAVELLED = Question(
-    text="Which planes have landed at the most different airports?",
+    text="Which planes have landed at the largest number of airports?",
     cypher="""
 MATCH (plane:Plane)-[visit:VISITED]->(airport:Airport)
 WITH plane, count(airport) AS airports, sum(visit.flights) AS landings
