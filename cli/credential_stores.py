@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 from dataclasses import dataclass
-from typing import Any
 
+from cli.extras import from_platform
 from cli.secret_directory import SecretDirectory
 from cli.settings import CommandLineSettings
 from core.credentials.rotated_secret import PairedSecrets, RotatedSecret, WritableStore
 from core.credentials.secret_store import SecretStore
-from core.errors import LocalError, SettingsError
+from core.errors import SettingsError
 
 __all__ = ["CREDENTIAL_STORES", "OperatorStores", "add_store_options", "stores_of"]
 
@@ -42,7 +41,7 @@ class OperatorStores:
         """
         if self.platform != "aws":
             return PairedSecrets(self.store, secret)
-        staged: Any = importlib.import_module("aws_lambda.staged_secret")
+        staged = from_platform("aws_lambda.staged_secret", self.platform)
         token, claimed = await staged.token_by_hand(self.store, secret)
         found: RotatedSecret = staged.StagedSecret(self.store, secret, token, claimed=claimed)
         return found
@@ -72,22 +71,14 @@ def stores_of(arguments: argparse.Namespace, settings: CommandLineSettings) -> O
         LocalError: The platform's SDK is not installed.
     """
     platform: str = arguments.platform
-    try:
-        if platform == "aws":
-            manager: Any = importlib.import_module("aws_lambda.rotated_secrets_manager").RotatedSecretsManager()
-            importlib.import_module("boto3")
-            return OperatorStores(platform, manager, manager)
-        if platform == "azure":
-            return _vaults(arguments)
-        if platform == "databricks":
-            importlib.import_module("databricks.sdk")
-            scopes: Any = importlib.import_module("databricks_app.secrets").WritableScopes()
-            return OperatorStores(platform, scopes, scopes)
-    except ModuleNotFoundError as error:
-        raise LocalError(
-            f"This command needs the extra `{platform}`, which is not installed (there is no {error.name}). Install "
-            f"it: pip install 'neo4j-m2m[{platform}]'"
-        ) from None
+    if platform == "aws":
+        manager = from_platform("aws_lambda.rotated_secrets_manager", platform).RotatedSecretsManager()
+        return OperatorStores(platform, manager, manager)
+    if platform == "azure":
+        return _vaults(arguments)
+    if platform == "databricks":
+        scopes = from_platform("databricks_app.secrets", platform).WritableScopes()
+        return OperatorStores(platform, scopes, scopes)
     if settings.credentials_dir is None:
         raise SettingsError("Set NEO4J_M2M_CREDENTIALS_DIR to the directory whose files are the secrets.")
     directory = SecretDirectory(settings.credentials_dir)
@@ -98,9 +89,8 @@ def _vaults(arguments: argparse.Namespace) -> OperatorStores:
     if arguments.vault_url is None:
         raise SettingsError("Say with --vault-url which vault the secret is in: https://NAME.vault.azure.net .")
     kind = "environment" if os.environ.get("AZURE_CLIENT_ID") else "cli"
-    importlib.import_module("azure.identity")
-    identity = importlib.import_module("azure_function.workload").OwnIdentity(kind)
-    vault: Any = importlib.import_module("azure_function.rotated_vault").RotatedVault
+    identity = from_platform("azure_function.workload", "azure").OwnIdentity(kind)
+    vault = from_platform("azure_function.rotated_vault", "azure").RotatedVault
     store = vault(arguments.vault_url, identity, days=arguments.valid_days)
     if arguments.admin_vault_url is None:
         return OperatorStores("azure", store, store)
