@@ -16,6 +16,7 @@ import psutil
 
 from bench.caller import Caller
 from bench.figures import OFFICIAL, OURS
+from local.neo4j.readiness import free_port
 
 __all__ = ["RIVALS", "Competitor", "competitors", "installed_rivals", "megabytes", "ours"]
 
@@ -89,7 +90,7 @@ def competitors(uri: str, password: str, *, bare: bool = False) -> list[Competit
 
 def ours(uri: str, password: str, *, bare: bool = False) -> Competitor:
     """This server, as ``serve``; or ``bare``, as a function is, which asks the database nothing as it starts."""
-    port = _free_port()
+    port = free_port()
     how = ("bench.bare_server", str(port)) if bare else ("cli.main", "serve", "--port", str(port))
     command = [sys.executable, "-m", *how]
     return Competitor(OURS, command, "read-cypher", "get-schema", port, environ=_environ(uri, password))
@@ -102,7 +103,7 @@ def megabytes(process: subprocess.Popen[bytes]) -> float:
 
 
 def _rival(name: str, path: Path, uri: str, password: str) -> Competitor:
-    port = _free_port()
+    port = free_port()
     environ, login = _environ(uri, password), ("neo4j", password)
     bare = {key: value for key, value in environ.items() if not key.startswith("NEO4J_")}
     if path.name == "neo4j-mcp-server":
@@ -128,9 +129,3 @@ def _environ(uri: str, password: str) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_")}
     database = {"NEO4J_URI": uri, "NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": password, "NEO4J_DATABASE": "neo4j"}
     return environ | database
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
