@@ -6,9 +6,9 @@ import asyncio
 import time
 from pathlib import Path
 
-import jwt
 from pydantic import SecretStr
 
+from cli.claims import claims_of
 from core.credentials.database_auth import WorkloadTokens
 from core.credentials.token_endpoint import AccessToken
 from core.errors import TokenUnavailable
@@ -38,8 +38,5 @@ def tokens_in_file(path: Path) -> WorkloadTokens:
 
 
 def _end(text: str) -> float:
-    try:
-        end = jwt.decode(text, options={"verify_signature": False}).get("exp")
-    except jwt.PyJWTError:
-        end = None
+    end = claims_of(text).get("exp")
     return float(end) if isinstance(end, int | float) else time.time() + _UNSAID_LIFETIME

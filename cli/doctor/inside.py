@@ -73,7 +73,7 @@ def _of_azure(_: CommandLineSettings) -> Inside:
     store = None if settings.vault_url is None else vault(settings.vault_url, identity)
 
     async def own_name() -> str:
-        from cli.doctor.claims import described
+        from cli.claims import described
 
         token = await identity.token("https://vault.azure.net")
         return f"A token for Key Vault: {described(token.text.get_secret_value())}."

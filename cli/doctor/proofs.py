@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from cli.doctor.claims import claims_of, described
+from cli.claims import claims_of, described
 from cli.doctor.refusals import object_in
 from cli.extras import from_platform
 from cli.function_url import region_in

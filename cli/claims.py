@@ -1,4 +1,4 @@
-"""What a token says, for people: its claims, never the token."""
+"""What a token says of itself: its claims, and a sentence about them. Neither shows the token."""
 
 from __future__ import annotations
 
