@@ -23,6 +23,7 @@ from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.finding import Finding
 from core.health import Health
+from core.host_check import refuse_other_hosts
 from core.http import (
     HEALTH_PATH,
     JSON_HEADERS,
@@ -33,7 +34,6 @@ from core.http import (
     Response,
     as_asked,
     bearer_token,
-    host_name,
     plain,
 )
 from core.identity.principal import Principal
@@ -151,7 +151,7 @@ class Application:
         return as_asked(response, request.method, request.headers)
 
     async def _handle(self, request: Request) -> Response:
-        refusal = self._wrong_host(request)
+        refusal = self._from_elsewhere(request)
         if request.path == HEALTH_PATH:
             return refusal or await self._answer_health(request)
         if refusal is None and self._page is not None and (file := self._page.public(request)) is not None:
@@ -330,22 +330,11 @@ class Application:
         body = b'{"status":"ok","database":"up"}' if up else b'{"status":"degraded","database":"down"}'
         return Response(200 if up else 503, dict(JSON_HEADERS), b"" if request.method == "HEAD" else body)
 
-    def _wrong_host(self, request: Request) -> Response | None:
-        """The refusal, if a web page sent the request here under a host name of its own (DNS rebinding); else None.
-
-        Source: the transport's security warning on Host and Origin. 421 is RFC 9110's Misdirected Request.
-        """
-        if self._allowed_hosts is None:
-            return None if self._page is None else self._page.from_elsewhere(request)
-        host = request.header("host")
-        if host is None or host_name(host) not in self._allowed_hosts:
-            return plain(421, "This server answers only on the host names of this machine's loopback interface.")
-        origin = request.header("origin")
-        if origin is not None:
-            scheme, separator, rest = origin.partition("://")
-            if not separator or scheme not in ("http", "https") or host_name(rest) not in self._allowed_hosts:
-                return plain(403, "Web pages from elsewhere may not call this server.")
-        return None
+    def _from_elsewhere(self, request: Request) -> Response | None:
+        """The refusal, if a web page from elsewhere sent the request here; else None."""
+        if self._allowed_hosts is not None:
+            return refuse_other_hosts(request, self._allowed_hosts)
+        return None if self._page is None else self._page.from_elsewhere(request)
 
 
 def _telemetry(settings: Settings) -> Telemetry | None:

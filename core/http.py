@@ -25,7 +25,6 @@ __all__ = [
     "Response",
     "as_asked",
     "bearer_token",
-    "host_name",
     "plain",
 ]
 
@@ -99,16 +98,6 @@ def bearer_token(request: Request) -> SecretStr | None:
     """The bearer token of ``request``; None if it has none."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
     return SecretStr(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
-
-
-def host_name(authority: str) -> str:
-    """The host of ``HOST[:PORT]`` in lower case, IPv6 in its brackets; empty if it has another form."""
-    host, separator, port = authority.rpartition(":")
-    if separator and not port.isascii():
-        return ""
-    if not separator or authority.endswith("]"):
-        return authority.lower()
-    return host.lower() if port.isdigit() else ""
 
 
 def plain(status: int, reason: str, allow: str | None = None) -> Response:
