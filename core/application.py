@@ -153,7 +153,7 @@ class Application:
     async def _handle(self, request: Request) -> Response:
         refusal = self._from_elsewhere(request)
         if request.path == HEALTH_PATH:
-            return refusal or await self._answer_health(request)
+            return refusal or await self._health.answer(request)
         if refusal is None and self._page is not None and (file := self._page.public(request)) is not None:
             return file
         with self.audit.record(request.request_id, request.headers) as record:
@@ -322,13 +322,6 @@ class Application:
     async def close(self) -> None:
         """Close the connections to the database; the next call opens new ones."""
         await self._scopes.close()
-
-    async def _answer_health(self, request: Request) -> Response:
-        if request.method not in ("GET", "HEAD"):
-            return plain(405, "Ask for the health with GET.", "GET, HEAD")
-        up = await self._health.database_answers()
-        body = b'{"status":"ok","database":"up"}' if up else b'{"status":"degraded","database":"down"}'
-        return Response(200 if up else 503, dict(JSON_HEADERS), b"" if request.method == "HEAD" else body)
 
     def _from_elsewhere(self, request: Request) -> Response | None:
         """The refusal, if a web page from elsewhere sent the request here; else None."""

@@ -9,6 +9,7 @@ from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.finding import Finding, first_failure
 from core.graph.diagnosis import diagnose
+from core.http import JSON_HEADERS, Request, Response, plain
 from core.remembered import Lifetime, Refreshed
 
 __all__ = ["Health"]
@@ -39,9 +40,13 @@ class Health:
             await self.tell_why()
         return up
 
-    async def database_answers(self) -> bool:
-        """Whether the database answered within the last moment, or does now. Never raises."""
-        return await self._up.get()
+    async def answer(self, request: Request) -> Response:
+        """The answer to ``request``: 200 if the database answered within the last moment, or does now; else 503."""
+        if request.method not in ("GET", "HEAD"):
+            return plain(405, "Ask for the health with GET.", "GET, HEAD")
+        up = await self._up.get()
+        body = b'{"status":"ok","database":"up"}' if up else b'{"status":"degraded","database":"down"}'
+        return Response(200 if up else 503, dict(JSON_HEADERS), b"" if request.method == "HEAD" else body)
 
     async def diagnose(self, credential: str | None, deadline: Deadline) -> list[Finding]:
         """At which link the way to the database of the stored ``credential`` ends, if it does."""
