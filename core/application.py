@@ -22,6 +22,7 @@ from core.call import Call
 from core.database_scopes import DatabaseScopes
 from core.deadline import Deadline
 from core.finding import Finding
+from core.from_settings import configured_page, configured_telemetry
 from core.health import Health
 from core.host_check import refuse_other_hosts
 from core.http import (
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from core.origin import Origin
     from core.page.page import Page
     from core.settings import Settings
-    from core.telemetry import Telemetry
 
 __all__ = ["NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend", "SubjectToken"]
 
@@ -109,8 +109,8 @@ class Application:
         self.settings = settings
         self.tools = {tool.name: tool for tool in tools}
         self.server = build_server(self.tools.values())
-        self.telemetry = _telemetry(settings)
-        self._page = _page(settings, default=page)
+        self.telemetry = configured_telemetry(settings)
+        self._page = configured_page(settings, default=page)
         self.audit = AuditTrail(
             audit,
             statements=settings.audit_statements,
@@ -328,24 +328,6 @@ class Application:
         if self._allowed_hosts is not None:
             return refuse_other_hosts(request, self._allowed_hosts)
         return None if self._page is None else self._page.from_elsewhere(request)
-
-
-def _telemetry(settings: Settings) -> Telemetry | None:
-    if not settings.telemetry:
-        return None
-    from core.telemetry import Telemetry
-
-    return Telemetry()
-
-
-def _page(settings: Settings, *, default: bool) -> Page | None:
-    if not (default if settings.page is None else settings.page):
-        return None
-    from core.page.files import require_files
-    from core.page.page import Page
-
-    require_files(settings.variable("page"))
-    return Page()
 
 
 _OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}

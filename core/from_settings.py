@@ -1,7 +1,7 @@
-"""The door and the grants that the settings describe, the same for every shim.
+"""What the settings describe, the same for every shim: the door, the grants, the page, the telemetry.
 
 The code that verifies tokens and keys is imported only if the settings need it: a function whose platform proves its
-callers does not pay for it at a cold start.
+callers does not pay for it at a cold start. So it is with the page and with telemetry.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from core.credentials.secret_store import SecretStore
     from core.identity.api_keys import ApiKeyVerifier
     from core.identity.bearer import BearerDoor
+    from core.page.page import Page
     from core.settings import Settings
+    from core.telemetry import Telemetry
 
-__all__ = ["configured_grants", "stored_api_keys", "token_door"]
+__all__ = ["configured_grants", "configured_page", "configured_telemetry", "stored_api_keys", "token_door"]
 
 
 def configured_grants(settings: Settings) -> GrantFor:
@@ -32,6 +34,34 @@ def configured_grants(settings: Settings) -> GrantFor:
     if settings.policy is None:
         return read_only
     return read_policy(settings.policy, source=settings.variable("policy"), tools=ALL_TOOLS).grant_for
+
+
+def configured_page(settings: Settings, *, default: bool) -> Page | None:
+    """The page for people, if ``settings`` ask for it; ``default`` is for where they do not say.
+
+    Raises:
+        SettingsError: There is to be a page, and this package has been built without its files.
+    """
+    if not (default if settings.page is None else settings.page):
+        return None
+    from core.page.files import require_files
+    from core.page.page import Page
+
+    require_files(settings.variable("page"))
+    return Page()
+
+
+def configured_telemetry(settings: Settings) -> Telemetry | None:
+    """What makes a span of each call and counts it, if ``settings`` ask for it.
+
+    Raises:
+        SettingsError: No SDK of OpenTelemetry is installed, so that nothing could be reported.
+    """
+    if not settings.telemetry:
+        return None
+    from core.telemetry import Telemetry
+
+    return Telemetry()
 
 
 def token_door(settings: Settings, api_keys: ApiKeyVerifier | None = None) -> BearerDoor:
