@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from core.credentials.database_auth import WorkloadTokens
     from core.credentials.secret_store import SecretStore
     from core.examination import OwnName
-    from core.origin import Origin
     from core.page.page import Page
     from core.settings import Settings
 
@@ -158,9 +157,7 @@ class Application:
             return file
         with self.audit.record(request.request_id, request.headers) as record:
             response = as_asked(refusal or await self._answer(request, record), request.method, request.headers)
-            record.sent(len(response.body), response.status)
-            if not record.has_outcome:
-                _refused(record, response)
+            record.responded(response)
             return response
 
     async def _answer(self, request: Request, record: AuditRecord) -> Response:
@@ -296,22 +293,13 @@ class Application:
 
         return await examine(Inside(self.settings, self._scopes, self._secrets, self._own_name), deadline)
 
-    def _credential_changed(self, name: str | None) -> None:
-        self.audit.event("credential_changed", credential=name or "default")
-
-    def _statement_survived(self, origin: Origin) -> None:
-        caller = origin.principal
-        self.audit.event(
-            "statement_survived", request_id=origin.request_id, tool=origin.tool, platform=caller.platform, id=caller.id
-        )
-
     def _new_scopes(self) -> DatabaseScopes:
         return DatabaseScopes(
             self.settings,
             self._secrets,
             workload=self._workload,
-            changed=self._credential_changed,
-            survived=self._statement_survived,
+            changed=self.audit.credential_changed,
+            survived=self.audit.statement_survived,
         )
 
     def forget(self) -> None:
@@ -328,19 +316,6 @@ class Application:
         if self._allowed_hosts is not None:
             return refuse_other_hosts(request, self._allowed_hosts)
         return None if self._page is None else self._page.from_elsewhere(request)
-
-
-_OUTCOMES = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}
-
-
-def _refused(record: AuditRecord, response: Response) -> None:
-    """Note the outcome of a request that reached no tool, and no protocol method that notes its own outcome."""
-    if response.status < 400:
-        record.answered("ok")
-    elif response.reason is not None:
-        record.refused(_OUTCOMES.get(response.status, "refused"), response.reason)
-    else:
-        record.answered("protocol_error")
 
 
 def _response(exchange: Exchange) -> Response:

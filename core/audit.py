@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from core.http import ClientGone
+from core.http import ClientGone, Response
 
 if TYPE_CHECKING:
     from core.access.grant import Grant
     from core.identity.principal import Identity, Principal
+    from core.origin import Origin
     from core.stopwatch import Stopwatch
     from core.telemetry import Telemetry
 
@@ -40,6 +41,8 @@ Keep = Callable[["Identity", dict[str, Any]], None]
 _LONGEST_NAME = 64
 _NAMES_KEPT = 50
 _LONGEST_REASON = 200
+
+_REFUSALS = {401: "unauthenticated", 403: "forbidden", 503: "unavailable"}
 
 
 def log_line(line: dict[str, Any]) -> None:
@@ -124,11 +127,22 @@ class AuditRecord:
         if database_time.seconds:
             self.fields["database_ms"] = round(database_time.seconds * 1000, 1)
 
-    def sent(self, size: int, status: int | None = None) -> None:
-        """Note the size of the answer, in bytes, and its HTTP status."""
+    def sent(self, size: int) -> None:
+        """Note the size of the answer, in bytes."""
         self.fields["bytes"] = size
-        if status is not None:
-            self.fields["status"] = status
+
+    def responded(self, response: Response) -> None:
+        """Note the HTTP response to the call; its outcome, too, if neither a tool nor a protocol method noted one."""
+        self.sent(len(response.body))
+        self.fields["status"] = response.status
+        if self.has_outcome:
+            return
+        if response.status < 400:
+            self.answered("ok")
+        elif response.reason is not None:
+            self.refused(_REFUSALS.get(response.status, "refused"), response.reason)
+        else:
+            self.answered("protocol_error")
 
 
 class AuditTrail:
@@ -180,7 +194,18 @@ class AuditTrail:
                 if self._keep is not None and record.identity is not None:
                     self._keep(record.identity, line)
 
-    def event(self, name: str, **fields: Any) -> None:
+    def credential_changed(self, name: str | None) -> None:
+        """Write that the login to the database has changed, of the credential ``name``; None is the default one."""
+        self._event("credential_changed", credential=name or "default")
+
+    def statement_survived(self, origin: Origin) -> None:
+        """Write that a statement of the call ``origin`` runs on in the database, though it was told to stop."""
+        caller = origin.principal
+        self._event(
+            "statement_survived", request_id=origin.request_id, tool=origin.tool, platform=caller.platform, id=caller.id
+        )
+
+    def _event(self, name: str, **fields: Any) -> None:
         """Write a line about something that belongs to no single call: its name, and what is known about it."""
         self._write(name, datetime.now(UTC), fields)
 
