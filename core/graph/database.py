@@ -8,7 +8,6 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neo4j import READ_ACCESS, WRITE_ACCESS, Query
@@ -16,21 +15,20 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError, ToolError, WriteUncertain
-from core.graph.failures import explain_failure, is_lost_connection, may_pass, too_deep, without_prefix
+from core.graph.failures import error_too_long, explain_failure, is_lost_connection, may_pass, too_deep, without_prefix
 from core.graph.lease import Lease, LoginRefused
 from core.graph.pool import Pool
-from core.graph.record_reader import MessageTooLarge, RecordTooLarge, record_reader
-from core.graph.results import Limits, ReadResult, RowCollector, WriteResult
+from core.graph.record_reader import MessageTooLarge, RecordTooLarge
+from core.graph.results import Explanation, Limits, ReadResult, RowCollector, WriteResult, collect, warnings_of
 from core.origin import current_origin
-from core.values.exact_values import keep_exact_values
 
 if TYPE_CHECKING:
-    from neo4j import AsyncResult, ResultSummary
+    from neo4j import ResultSummary
 
     from core.identity.principal import Identity
     from core.settings import Settings
 
-__all__ = ["Database", "Explanation"]
+__all__ = ["Database"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,29 +51,8 @@ _EVERY_NOTIFICATION = "INFORMATION"
 _FIRST_PAUSE = 0.1
 """Seconds to wait before a read is retried after a transient error; doubled for each further try."""
 
-_BYTES_FOR_ONE = 3
-"""Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
-
-_LARGEST_RECORD_AT_LEAST = 64 * 1024
-"""Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
-
 _LARGEST_REST = 4 * 1024 * 1024
 """Bytes of rows, already requested but no longer wanted, that are worth receiving to keep a connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """A statement as the database plans it.
-
-    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``. ``plan`` is the tree of operators, each with ``operatorType``
-    (``Name@database``), ``args`` and ``children``. ``database`` is what this server reads, as plans name it.
-    ``warnings`` are the database's notifications, each with ``code``, ``severity`` and ``text``.
-    """
-
-    query_type: str
-    plan: dict[str, Any]
-    database: str
-    warnings: list[dict[str, str]]
 
 
 class Database:
@@ -148,19 +125,19 @@ class Database:
             result = await lease.run(_labelled(statement, deadline), dict(parameters))
             collector = RowCollector(limits)
             try:
-                columns = await _collect(result, collector)
+                columns = await collect(result, collector)
             except RecordTooLarge:
                 columns = list(result.keys())
                 collector.cut_by = "bytes"
                 lease.cancel()
             except MessageTooLarge:
                 lease.cancel()
-                raise _error_too_long() from None
+                raise error_too_long() from None
             if collector.rest_of_page(fetch_size) > _LARGEST_REST:
                 # The requested rows are on their way, and nobody wants them: a new connection costs less.
                 lease.cancel()
             # The end of a complete result has arrived with its last row, so this asks for nothing.
-            warnings = _warnings(await result.consume()) if collector.cut_by is None else []
+            warnings = warnings_of(await result.consume()) if collector.cut_by is None else []
             return ReadResult(columns, collector.rows, collector.cut_by, collector.elided, warnings)
 
     async def write(
@@ -197,7 +174,7 @@ class Database:
                     result = await transaction.run(statement, dict(parameters))
                     collector = RowCollector(limits)
                     try:
-                        columns = await _collect(result, collector)
+                        columns = await collect(result, collector)
                     except (RecordTooLarge, MessageTooLarge):
                         lease.cancel()
                         raise
@@ -206,12 +183,12 @@ class Database:
                     await transaction.commit()
                 counters = {name: value for name, value in vars(summary.counters).items() if name[0] != "_" and value}
                 return WriteResult(
-                    columns, collector.rows, collector.cut_by, counters, collector.elided, _warnings(summary)
+                    columns, collector.rows, collector.cut_by, counters, collector.elided, warnings_of(summary)
                 )
         except RecursionError:
             raise too_deep() from None
         except MessageTooLarge:
-            raise _error_too_long() from None
+            raise error_too_long() from None
         except RecordTooLarge:
             raise StatementError(
                 "A row that the statement returns is far beyond what an answer may hold, so nothing was changed. "
@@ -244,7 +221,7 @@ class Database:
             query_type=summary.query_type or "unknown",
             plan=summary.plan or {"operatorType": "none"},
             database=self._own_database,
-            warnings=_warnings(summary),
+            warnings=warnings_of(summary),
         )
 
     async def _explain_once(self, statement: str, parameters: Mapping[str, Any], deadline: Deadline) -> ResultSummary:
@@ -302,42 +279,6 @@ class Database:
             impersonated_user=self._impersonate,
             **options,
         )
-
-
-async def _collect(result: AsyncResult, collector: RowCollector) -> list[str]:
-    """Give the rows of ``result`` to ``collector``, up to its limits; returns the columns.
-
-    Raises:
-        RecordTooLarge: One row alone is far beyond the limit; the connection cannot be used any more.
-    """
-    keep_exact_values(result)
-    reader = record_reader(result)
-    if reader is not None:
-        reader.taking(collector.add, largest=_LARGEST_RECORD_AT_LEAST + _BYTES_FOR_ONE * collector.limits.bytes)
-    try:
-        async for record in result:
-            if not collector.add(record.values()):
-                break
-    finally:
-        if reader is not None:
-            reader.release()
-    return list(result.keys())
-
-
-def _warnings(summary: ResultSummary) -> list[dict[str, str]]:
-    return [
-        {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
-        for status in summary.gql_status_objects
-        if status.is_notification
-    ]
-
-
-def _error_too_long() -> StatementError:
-    return StatementError(
-        "The database refused the statement, with an error too long to read: it quotes a value of the statement. Use a "
-        "smaller value where an error may quote it.",
-        "Neo.ClientError.Statement.ExecutionFailed",
-    )
 
 
 def _labelled(statement: str, deadline: Deadline) -> Query:

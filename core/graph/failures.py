@@ -19,7 +19,7 @@ from neo4j.exceptions import (
 
 from core.errors import DatabaseUnavailable, DeadlineExceeded, NotReadOnly, StatementError, ToolError
 
-__all__ = ["explain_failure", "is_lost_connection", "may_pass", "too_deep", "without_prefix"]
+__all__ = ["error_too_long", "explain_failure", "is_lost_connection", "may_pass", "too_deep", "without_prefix"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,15 @@ def too_deep() -> StatementError:
     return StatementError(
         "The result holds lists or maps nested too deeply. Flatten them in the statement, or return parts of them.",
         _TYPE_ERROR,
+    )
+
+
+def error_too_long() -> StatementError:
+    """The error to raise if the database's own error exceeds what this server reads."""
+    return StatementError(
+        "The database refused the statement, with an error too long to read: it quotes a value of the statement. Use a "
+        "smaller value where an error may quote it.",
+        "Neo.ClientError.Statement.ExecutionFailed",
     )
 
 

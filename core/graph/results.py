@@ -1,15 +1,26 @@
-"""The answer of a read, cut while it streams, so that neither this server nor the agent ever holds too much."""
+"""What statements answer, cut while it streams, so that neither this server nor the agent ever holds too much."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from core.graph.record_reader import record_reader
+from core.values.exact_values import keep_exact_values
 from core.values.plain_json import Form, to_json
 
-__all__ = ["Limits", "ReadResult", "RowCollector", "WriteResult"]
+if TYPE_CHECKING:
+    from neo4j import AsyncResult, ResultSummary
+
+__all__ = ["Explanation", "Limits", "ReadResult", "RowCollector", "WriteResult", "collect", "warnings_of"]
+
+_BYTES_FOR_ONE = 3
+"""Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
+
+_LARGEST_RECORD_AT_LEAST = 64 * 1024
+"""Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,21 @@ class WriteResult:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A statement as the database plans it.
+
+    ``query_type`` is ``r``, ``w``, ``rw`` or ``s``. ``plan`` is the tree of operators, each with ``operatorType``
+    (``Name@database``), ``args`` and ``children``. ``database`` is what this server reads, as plans name it.
+    ``warnings`` are the database's notifications, each with ``code``, ``severity`` and ``text``.
+    """
+
+    query_type: str
+    plan: dict[str, Any]
+    database: str
+    warnings: list[dict[str, str]]
+
+
 @dataclass(slots=True)
 class RowCollector:
     """Takes records one at a time until a limit is reached."""
@@ -94,3 +120,32 @@ class RowCollector:
     def rest_of_page(self, page: int) -> int:
         """An estimate, from the largest row so far, of the bytes still to come of a ``page`` of rows; 0 if none."""
         return self._largest * (page - len(self.rows)) if self.cut_by == "bytes" else 0
+
+
+async def collect(result: AsyncResult, collector: RowCollector) -> list[str]:
+    """Give the rows of ``result`` to ``collector``, up to its limits; returns the columns.
+
+    Raises:
+        RecordTooLarge: One row alone is far beyond the limit; the connection cannot be used any more.
+    """
+    keep_exact_values(result)
+    reader = record_reader(result)
+    if reader is not None:
+        reader.taking(collector.add, largest=_LARGEST_RECORD_AT_LEAST + _BYTES_FOR_ONE * collector.limits.bytes)
+    try:
+        async for record in result:
+            if not collector.add(record.values()):
+                break
+    finally:
+        if reader is not None:
+            reader.release()
+    return list(result.keys())
+
+
+def warnings_of(summary: ResultSummary) -> list[dict[str, str]]:
+    """The database's notifications about the statement of ``summary``."""
+    return [
+        {"code": status.gql_status, "severity": status.raw_severity or "", "text": status.status_description}
+        for status in summary.gql_status_objects
+        if status.is_notification
+    ]

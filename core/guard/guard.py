@@ -35,7 +35,8 @@ from core.remembered import BoundedMap
 
 if TYPE_CHECKING:
     from core.deadline import Deadline
-    from core.graph.database import Database, Explanation
+    from core.graph.database import Database
+    from core.graph.results import Explanation
 
 __all__ = ["AllowList", "Guard"]
 
