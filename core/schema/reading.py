@@ -14,7 +14,7 @@ from core.deadline import Deadline
 from core.errors import DeadlineExceeded, StatementError
 from core.graph.results import Limits
 from core.schema import statements
-from core.schema.census import SCANNED, WALKED, counted, take_census
+from core.schema.census import SCANNED, take_census
 from core.schema.entries import (
     PatternsFound,
     PropertiesFound,
@@ -24,6 +24,7 @@ from core.schema.entries import (
     node_entry,
     relationship_entry,
 )
+from core.schema.patterns import PatternSearch, patterns_of_ends
 from core.schema.portions import as_many_as, largest_first, portions
 
 if TYPE_CHECKING:
@@ -42,14 +43,8 @@ _SHARES = (1000, 500, 200, 100, 50)
 _SINGLY = 64
 """Up to so many large labels or types, each one gets a statement of its own."""
 
-_ASKED = 1000
-"""Counts of ends that are asked for by name where the count store cannot be read whole."""
-
 _SMALL, _FEW = 50_000, 60
 """Nodes, relationships whose ends are not known, and labels and types, up to which one statement looks at all."""
-
-_PROBES, _PROBED, _PROBE_TIME = 40, 50_000, 2.0
-"""Rare labels at the ends of large types to look for, the maximum of nodes of each, and seconds for each."""
 
 _SHARE_OF_TIME, _LONGEST = 0.6, 12.0
 """The part of the caller's time that samples and patterns may take, and its maximum in seconds."""
@@ -78,7 +73,6 @@ class _Reading:
         self._spare = 0.0
         self._soft = deadline
         self._cut = False
-        self._probes = _PROBES
         self._notes: list[str] = []
 
     async def read(self) -> dict[str, Any]:
@@ -94,12 +88,13 @@ class _Reading:
             "labels": len(labels),
             "types": len(kinds),
         }
-        patterns = self._patterns_of_ends(kinds, labels, census.ends)
+        patterns = patterns_of_ends(kinds, labels, census.ends)
         unknown = {kind: count for kind, count in kinds.items() if not patterns[kind].exact}
         small = await self._small(totals["nodes"], labels, kinds, unknown, patterns)
         if small is None:
             node_properties = await self._properties(statements.NODES, labels)
-            await self._find_patterns(unknown, labels, patterns, counted=census.ends is not None)
+            search = PatternSearch(self._rows, self._if_time, labels)
+            await search.find(unknown, patterns, counted=census.ends is not None)
             type_properties = await self._properties(statements.RELATIONSHIPS, kinds)
             without_label = await self._without_label(totals["nodes"], labels)
         else:
@@ -234,71 +229,6 @@ class _Reading:
         found.add(await self._looked_at(statement, [None], _SHARES[0]))
         return [node_entry(None, count, found)]
 
-    def _patterns_of_ends(
-        self, kinds: Mapping[str, int], labels: Mapping[str, int], ends: list[list[Any]] | None
-    ) -> dict[str, PatternsFound]:
-        """What the counts of the ``ends`` alone tell of each type: often the one pattern that it has."""
-        found = {kind: PatternsFound() for kind in kinds}
-        for kind, start, end, count in ends or ():
-            if kind in found and (start or end) in labels and (start is None or end is None):
-                found[kind].count_end(start, end, count)
-        for kind, count in kinds.items():
-            found[kind].conclude(count)
-        return found
-
-    async def _find_patterns(
-        self,
-        unknown: Mapping[str, int],
-        labels: Mapping[str, int],
-        found: Mapping[str, PatternsFound],
-        *,
-        counted: bool,
-    ) -> None:
-        """Which labels each of the ``unknown`` types connects: exactly, where that is cheap, else what is certain."""
-        walked = as_many_as(unknown, WALKED)
-        for some in portions(walked, members=WALKED // 4):
-            rows = await self._if_time(statements.patterns_of(some))
-            for kind, start, end, count in rows:
-                found[kind].exact = True
-                found[kind].add(start, end, count)
-        large = [kind for kind in unknown if kind not in walked]
-        if large and not counted:
-            await self._count_ends(large, labels, found)
-        for kind in large:
-            if not found[kind].conclude(unknown[kind]):
-                await self._sample_patterns(kind, found[kind], labels)
-
-    async def _sample_patterns(self, kind: str, found: PatternsFound, labels: Mapping[str, int]) -> None:
-        """Look at the first and last of type ``kind``, then for rare labels at its ends that these did not show."""
-        for start, end in await self._if_time(statements.sample_of_patterns(kind), half=_SHARES[1]):
-            found.add(start, end)
-        for name, label in found.unseen():
-            if self._probes and labels[label] < _PROBED:
-                self._probes -= 1
-                probe = statements.sample_of_patterns(kind, **{name: label})
-                for start, end in await self._if_time(probe, at_most=_PROBE_TIME, half=_SHARES[-1]):
-                    found.add(start, end)
-
-    async def _count_ends(
-        self, large: list[str], labels: Mapping[str, int], found: Mapping[str, PatternsFound]
-    ) -> None:
-        """Count from which labels and to which labels each of ``large`` leads, from the count store."""
-        try:
-            rows = await self._rows(statements.COUNTS_BY_END, types=large)
-        except StatementError:
-            asked = {
-                (kind, start, end): f"{_end(start)}-[:{statements.quote(kind)}]->{_end(end)}"
-                for kind in large
-                for label in labels
-                for start, end in ((label, None), (None, label))
-            }
-            if len(asked) > _ASKED:
-                return
-            rows = [[*key, count] for key, count in (await counted(self._rows, asked)).items() if count]
-        for kind, start, end, count in rows:
-            if (start or end) in labels:
-                found[kind].count_end(start, end, count)
-
 
 def _share(counts: Mapping[str, int]) -> int:
     """How many members of each of ``counts`` are looked at."""
@@ -313,7 +243,3 @@ def _together(counts: Mapping[str, int], share: int) -> Iterator[list[str]]:
     for name, count in counts.items():
         if count > share:
             yield [name]
-
-
-def _end(label: str | None) -> str:
-    return f"(:{statements.quote(label)})" if label else "()"

@@ -31,6 +31,7 @@ AWKWARD_NAMES = [
 ]
 
 READING = "core.schema.reading"
+PATTERNS = "core.schema.patterns"
 
 
 class Refusing(Database):
@@ -129,7 +130,7 @@ async def test_names_that_need_quoting_are_found_like_any_other(
     if path in ("sampled", "dynamic"):
         monkeypatch.setattr(f"{READING}._SHARES", (0,))
         monkeypatch.setattr(f"{READING}._SMALL", 0)
-        monkeypatch.setattr(f"{READING}.WALKED", 0)
+        monkeypatch.setattr(f"{PATTERNS}.WALKED", 0)
         monkeypatch.setattr(f"{READING}._SINGLY", 0 if path == "dynamic" else 1000)
     if path == "no administrator, large":
         monkeypatch.setattr("core.schema.census.SCANNED", 0)
@@ -200,8 +201,11 @@ async def test_of_what_is_large_no_label_is_missed_and_a_sample_is_said_to_be_on
 ) -> None:
     monkeypatch.setattr(f"{READING}._SHARES", (4, 4, 4))
     monkeypatch.setattr(f"{READING}._SMALL", 0)
-    for module in (READING, "core.schema.census"):
+    monkeypatch.setattr(f"{PATTERNS}._SAMPLED", 4)
+    monkeypatch.setattr(f"{PATTERNS}._PROBE_SAMPLED", 4)
+    for module in (PATTERNS, "core.schema.census"):
         monkeypatch.setattr(f"{module}.WALKED", 3)
+    for module in (READING, "core.schema.census"):
         monkeypatch.setattr(f"{module}.SCANNED", 10)
     nothing.execute_query(
         "UNWIND range(1, 50) AS i CREATE (p:Person {number: i})-[:KNOWS]->(:Thing) "
