@@ -13,7 +13,7 @@ from core.http import Request, Response, plain
 from core.identity.principal import LOCAL_PRINCIPAL, Principal
 from core.settings import Settings
 from tests.core.fixture_tools import granting, tool
-from tests.core.test_application import JSON, anybody, application, legacy
+from tests.core.mcp_requests import JSON, anybody, application, legacy
 
 
 def scope(method: str = "POST", path: str = "/mcp", headers: Iterable[tuple[str, str]] = JSON) -> dict[str, Any]:

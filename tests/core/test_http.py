@@ -12,7 +12,7 @@ from core.audit import AUDIT_LOGGER
 from core.http import REFUSED, Request, Response, as_asked, plain
 from core.identity.principal import Principal
 from core.settings import Settings
-from tests.core.test_application import JSON, anybody, application
+from tests.core.mcp_requests import JSON, anybody, application
 
 MCP_CLIENT = (("accept", "application/json, text/event-stream"),)
 BROWSER = (("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),)

@@ -10,7 +10,7 @@ import pytest
 
 from core.application import Application
 from core.settings import Settings
-from tests.core.test_application import anybody
+from tests.core.mcp_requests import anybody
 from tests.core.tools.conftest import Ask, asking
 from tests.support.tcp_proxy import TcpProxy
 

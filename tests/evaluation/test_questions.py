@@ -11,7 +11,7 @@ from core.settings import Settings
 from local.sample.source import find_source
 from tests.core.guard import corpus
 from tests.core.guard.reads import READS
-from tests.core.test_application import anybody
+from tests.core.mcp_requests import anybody
 from tests.core.tools.conftest import Ask, asking
 from tests.evaluation.questions import Facts, Question, questions
 

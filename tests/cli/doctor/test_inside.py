@@ -18,7 +18,7 @@ from core.http import Request
 from core.identity.principal import LOCAL_PRINCIPAL
 from core.settings import Settings
 from local.neo4j import EmbeddedNeo4j
-from tests.core.test_application import JSON, legacy
+from tests.core.mcp_requests import JSON, legacy
 from tests.support.processes import called, environment
 from tests.support.sockets import closed_port
 

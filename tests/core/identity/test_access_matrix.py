@@ -16,7 +16,7 @@ from core.identity.api_keys import ApiKeyVerifier, hash_of, key_id, new_key
 from core.identity.bearer import BearerDoor
 from core.settings import Settings
 from core.tools import ALL_TOOLS
-from tests.core.test_application import JSON, legacy
+from tests.core.mcp_requests import JSON, legacy
 
 NOW = datetime.now(UTC)
 POLICY = """

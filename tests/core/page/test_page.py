@@ -19,7 +19,7 @@ from core.page import files
 from core.page.files import ASSETS
 from core.settings import Settings
 from tests.core.fixture_tools import FIXTURE_TOOLS, granting
-from tests.core.test_application import HI, HOSTS, post
+from tests.core.mcp_requests import HI, HOSTS, post
 from tests.support.principals import ALICE, each_other_principal
 
 BROWSER = (("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),)

@@ -9,7 +9,7 @@ from core.application import Application
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from tests.core.fixture_tools import granting
-from tests.core.test_application import anybody, legacy, parsed, post
+from tests.core.mcp_requests import anybody, legacy, parsed, post
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 

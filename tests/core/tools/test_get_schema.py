@@ -14,7 +14,7 @@ from core.application import Application
 from core.schema.text import as_text
 from core.settings import Settings
 from core.tools.get_schema import GET_SCHEMA
-from tests.core.test_application import anybody, legacy, parsed, post
+from tests.core.mcp_requests import anybody, legacy, parsed, post
 
 LABELS, TYPES = 2000, 100
 

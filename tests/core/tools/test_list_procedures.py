@@ -5,7 +5,7 @@ from typing import Any
 
 from core.application import Application
 from core.settings import Settings
-from tests.core.test_application import anybody
+from tests.core.mcp_requests import anybody
 from tests.core.tools.conftest import Ask, asking
 
 

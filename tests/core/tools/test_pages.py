@@ -11,7 +11,7 @@ from core.application import Application
 from core.identity.principal import Principal
 from core.settings import Settings
 from core.tools.pages import continuation
-from tests.core.test_application import anybody
+from tests.core.mcp_requests import anybody
 from tests.core.tools.conftest import Ask, asking
 
 ORDERED = "MATCH (a:Airport) RETURN a.faa AS faa, a.name AS name ORDER BY name, faa"

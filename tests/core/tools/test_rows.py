@@ -13,7 +13,7 @@ from core.application import Application
 from core.settings import Settings
 from core.tools import ALL_TOOLS
 from tests.core.fixture_tools import granting
-from tests.core.test_application import anybody
+from tests.core.mcp_requests import anybody
 from tests.core.tools.conftest import Ask, asking
 
 DIMENSIONS = 1536

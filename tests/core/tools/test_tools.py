@@ -13,7 +13,7 @@ from core.settings import Settings
 from core.tools import ALL_TOOLS
 from core.tools.declaration import ToolDeclaration
 from tests.core.fixture_tools import granting
-from tests.core.test_application import anybody, legacy, parsed, post
+from tests.core.mcp_requests import anybody, legacy, parsed, post
 
 
 @pytest.fixture
