@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from cli.secret_directory import SecretDirectory
 from core.credentials import database_users
 from core.credentials.credential import Credential, PasswordLogin, parse_credential
-from core.credentials.rotated_secret import PairedSecrets
+from core.credentials.rotated_secret import CANDIDATE_SUFFIX, PairedSecrets
 from core.credentials.rotation import Rotation
 from core.credentials.secret_store import Secret
 from local.neo4j import EmbeddedNeo4j
@@ -25,6 +25,7 @@ from tests.support.database_users import lets_in
 
 CANARY = "canary-rotated-3f11"
 SECRET = "agent"
+MODES = ("two_users", "single_user")
 
 
 class Killed(BaseException):
@@ -120,3 +121,9 @@ class Breaking:
                 database_users, "_run", lambda *arguments, **named: self._asked(lambda: run(*arguments, **named))
             )
             yield
+
+
+def beside(place: Place) -> dict[str, Any]:
+    """What lies beside the secret of ``place``, where a rotation keeps its candidate."""
+    said: dict[str, Any] = json.loads(place.store.read(SECRET + CANDIDATE_SUFFIX).text.get_secret_value())
+    return said
