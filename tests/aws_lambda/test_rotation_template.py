@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.credentials.rotation_settings import RotationSettings
-from tests.aws_lambda.test_template import EVERYTHING, IAM, KEYS, SECRET, TEMPLATE, WITHOUT_RESOURCES, Decided, listed
+from tests.aws_lambda.cloudformation import EVERYTHING, IAM, KEYS, SECRET, TEMPLATE, WITHOUT_RESOURCES, Decided, listed
 
 ADMIN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:neo4j/administrator-AbCdEf"
 ROTATED = {**IAM, "Rotation": "two_users", "AdminSecretArn": ADMIN}

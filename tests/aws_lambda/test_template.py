@@ -1,125 +1,30 @@
-"""The template, as CloudFormation gets it: transformed by SAM, with its conditions decided for given parameters."""
+"""What the templates deploy on AWS: who may call, what the functions may do, how they run."""
 
 from __future__ import annotations
 
-import copy
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-import boto3
 import cfnlint
 import pytest
-from cfnlint.decode import decode
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from aws_lambda.settings import AwsSettings
-
-ROOT = Path(__file__).parent.parent.parent
-SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:neo4j/agent-AbCdEf"
-KEYS = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:neo4j/keys-AbCdEf"
-CALLER = "arn:aws:iam::123456789012:role/agents/AgentCoreGateway"
-KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-
-IAM = {"Neo4jSecretArn": SECRET, "CallerRoleArn": CALLER}
-JWT = {"Neo4jSecretArn": SECRET, "CallerAuth": "jwt", "KeysSecretArn": KEYS}
-EVERYTHING = {
-    **IAM,
-    "GatewayRoleArn": CALLER,
-    "SecretKmsKeyArn": KEY,
-    "SubnetIds": ["subnet-1"],
-    "SecurityGroupIds": ["sg-1"],
-    "TelemetryLayerArn": "arn:aws:lambda:eu-central-1:615299751070:layer:AWSOpenTelemetryDistroPython:1",
-    "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
-}
-WITHOUT_RESOURCES = {
-    *("xray:PutTraceSegments", "xray:PutTelemetryRecords"),
-    *("ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"),
-    *("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses"),
-}
-"""What AWS's own policy for functions in a VPC, and its service authorization reference, allow on all resources."""
-
-
-def parsed(name: str) -> dict[str, Any]:
-    template, problems = decode(str(ROOT / name))
-    assert problems == []
-    assert template is not None
-    plain: dict[str, Any] = json.loads(json.dumps(template))
-    return plain
-
-
-TEMPLATE = parsed("template.yaml")
-
-
-class Decided:
-    """The transformed template, with what its conditions leave for ``given``."""
-
-    def __init__(self, **given: Any) -> None:
-        self.values = {name: about.get("Default") for name, about in TEMPLATE["Parameters"].items()}
-        self.values |= {"SubnetIds": [], "SecurityGroupIds": [], "MoreSecretArns": [], **given}
-        uploaded = copy.deepcopy(TEMPLATE)
-        uploaded["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"  # as `sam deploy` leaves it
-        session = boto3.Session(region_name="eu-central-1")
-        template = Translator({}, Parser(), boto_session=session).translate(uploaded, dict(self.values))
-        self.conditions = template["Conditions"]
-        self.resources = {
-            name: self.of(resource)
-            for name, resource in template["Resources"].items()
-            if "Condition" not in resource or self.holds({"Condition": resource["Condition"]})
-        }
-        self.outputs = {
-            name: self.of(output)
-            for name, output in template["Outputs"].items()
-            if "Condition" not in output or self.holds({"Condition": output["Condition"]})
-        }
-
-    def holds(self, condition: Any) -> bool:
-        ((name, value),) = condition.items()
-        match name:
-            case "Condition":
-                return self.holds(self.conditions[value])
-            case "Fn::Not":
-                return not self.holds(value[0])
-            case "Fn::Or":
-                return any(self.holds(one) for one in value)
-            case "Fn::And":
-                return all(self.holds(one) for one in value)
-            case "Fn::Equals":
-                left, right = (self.of(one) for one in value)
-                return bool(left == right)
-        raise AssertionError(name)
-
-    def of(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.of(one) for one in value if one != {"Ref": "AWS::NoValue"} and not self._nothing(one)]
-        if not isinstance(value, dict):
-            return value
-        if "Fn::If" in value:
-            condition, then, otherwise = value["Fn::If"]
-            return self.of(then if self.holds({"Condition": condition}) else otherwise)
-        if "Fn::Join" in value:
-            between, parts = value["Fn::Join"]
-            return between.join(self.of(parts))
-        if set(value) == {"Ref"} and value["Ref"] in self.values:
-            return self.values[value["Ref"]]
-        return {name: self.of(one) for name, one in value.items() if not self._nothing(one)}
-
-    def _nothing(self, value: Any) -> bool:
-        return isinstance(value, dict) and "Fn::If" in value and self.of(value) == {"Ref": "AWS::NoValue"}
-
-    def typed(self, kind: str) -> dict[str, dict[str, Any]]:
-        return {name: one["Properties"] for name, one in self.resources.items() if one["Type"] == kind}
-
-    def statements(self) -> list[dict[str, Any]]:
-        (role,) = self.typed("AWS::IAM::Role").values()
-        assert "ManagedPolicyArns" not in role
-        return [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+from tests.aws_lambda.cloudformation import (
+    CALLER,
+    EVERYTHING,
+    IAM,
+    JWT,
+    KEY,
+    KEYS,
+    ROOT,
+    SECRET,
+    TEMPLATE,
+    WITHOUT_RESOURCES,
+    Decided,
+    listed,
+    parsed,
+)
 
 
 @pytest.mark.parametrize("name", ["template.yaml", "infra/aws/gateway.yaml"])
@@ -285,73 +190,6 @@ def test_a_larger_account_reserves_for_each_function_what_it_is_told_and_no_more
     assert reserved(MaxConcurrency=20) == {"Function": 20, "GatewayFunction": None}
     assert reserved(GatewayMaxConcurrency=5) == {"Function": None, "GatewayFunction": 5}
     assert reserved(MaxConcurrency=20, GatewayMaxConcurrency=5) == {"Function": 20, "GatewayFunction": 5}
-
-
-def test_calls_at_once_that_need_more_connections_than_the_budget_raise_an_alarm() -> None:
-    def alarm(**given: Any) -> tuple[str, list[Any]]:
-        connections, *functions = Decided(**given).typed("AWS::CloudWatch::Alarm")["ManyConnections"]["Metrics"]
-        assert {one["MetricStat"]["Metric"]["MetricName"] for one in functions} == {"ConcurrentExecutions"}
-        expression = connections["Expression"]["Fn::Sub"]
-        return expression, [one["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"] for one in functions]
-
-    assert alarm(**IAM) == ("FILL(url, 0) * ${PoolSize}", ["Function"])
-    both = ("(FILL(url, 0) + FILL(target, 0)) * ${PoolSize}", ["Function", "GatewayFunction"])
-    assert alarm(**EVERYTHING) == both
-    threshold = Decided(**IAM, ConnectionBudget=40).typed("AWS::CloudWatch::Alarm")["ManyConnections"]["Threshold"]
-    assert threshold == 40
-
-
-def watched(template: Decided, function: str) -> dict[str, tuple[Any, ...]]:
-    """What the alarms on ``function`` watch, by the metric's name."""
-    found = {}
-    for alarm in template.typed("AWS::CloudWatch::Alarm").values():
-        values = [one["Value"] for one in alarm.get("Dimensions", ())]
-        if {"Ref": function} in values:
-            keys = ("Namespace", "Statistic", "Period", "EvaluationPeriods", "Threshold", "TreatMissingData")
-            found[alarm["MetricName"]] = tuple(alarm[key] for key in keys)
-    return found
-
-
-def test_both_functions_are_watched_in_the_same_way() -> None:
-    template = Decided(**EVERYTHING)
-    assert set(watched(template, "Function")) == {"Errors", "Throttles", "Failures", "Refusals", "SurvivingStatements"}
-    assert watched(template, "Function") == watched(template, "GatewayFunction")
-    assert watched(Decided(**IAM), "GatewayFunction") == {}
-    past = template.typed("AWS::CloudWatch::Alarm")["InvokedPastUrl"]
-    assert "invocations" in past["Metrics"][0]["Expression"]
-
-
-def test_alarms_tell_where_they_are_told_to_and_only_show_without() -> None:
-    alarms = Decided(**EVERYTHING).typed("AWS::CloudWatch::Alarm")
-    assert all(one["AlarmActions"] == [EVERYTHING["AlarmTopicArn"]] for one in alarms.values())
-    assert all("AlarmActions" not in one for one in Decided(**IAM).typed("AWS::CloudWatch::Alarm").values())
-
-
-TO_DO = ("Read ", "Raise ", "raise ", "Search ", "Ask ", "Look ", "Reserve ")
-
-
-def test_every_alarm_says_what_to_do() -> None:
-    for name, alarm in Decided(**EVERYTHING).typed("AWS::CloudWatch::Alarm").items():
-        said = alarm["AlarmDescription"]
-        text = said["Fn::Sub"] if isinstance(said, dict) else said
-        assert any(word in text for word in TO_DO), name
-        assert len(text) <= 1024, "CloudWatch takes no longer description"
-        for word in re.findall(r"[A-Z][a-z]+[A-Z][A-Za-z]+", text):
-            known = word in TEMPLATE["Parameters"] or word in ("InvokeFunction", "InvokedViaFunctionUrl", "CloudTrail")
-            assert known, f"{name} names {word}, which is not a parameter"
-
-
-@pytest.mark.parametrize(("name", "function"), [("Dashboard", "Function"), ("GatewayDashboard", "GatewayFunction")])
-def test_each_function_has_a_dashboard_of_what_it_counts(name: str, function: str) -> None:
-    text, values = Decided(**EVERYTHING).typed("AWS::CloudWatch::Dashboard")[name]["DashboardBody"]["Fn::Sub"]
-    assert values == {"F": {"Ref": function}}
-    widgets = json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
-    metrics = [metric for one in widgets if one["type"] == "metric" for metric in one["properties"]["metrics"]]
-    own = {metric[1] for metric in metrics if metric[0] == "Neo4jM2M"}
-    assert own == {"Calls", "Refusals", "Failures", "CredentialRefreshes", "SurvivingStatements"}
-    assert all(metric[2:6] == ["service", "neo4j-m2m", "function_name", "x"] for metric in metrics if metric[1] in own)
-    assert {metric[1] for metric in metrics} - own == {"Duration", "Errors", "Throttles", "ConcurrentExecutions"}
-    assert set(Decided(**IAM).typed("AWS::CloudWatch::Dashboard")) == {"Dashboard"}
 
 
 def test_the_output_for_a_gateway_is_what_its_api_takes() -> None:
