@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import secrets
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,64 +18,29 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from local.console import Console
-from local.emulators.databricks.app_process import AppProcess
-from local.emulators.databricks.apps_proxy import AppsProxy, named
+from local.emulators.databricks.apps_proxy import named
 from local.emulators.databricks.emulate import DatabricksPlatform, platform
-from local.emulators.issuer import User
-from local.emulators.loopback_server import served
 from local.neo4j import EmbeddedNeo4j
-from local.settings import LocalSettings
-from tests.support.canaries import WATCH
+from tests.databricks_app.running_app import (
+    ADA,
+    CANARY,
+    DatabaseUser,
+    Log,
+    another_app,
+    ask,
+    bearer,
+    behind_a_proxy,
+    message,
+    rows,
+    token,
+)
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import eventually, soon, statements_with
 
 pytestmark = pytest.mark.processes
 
-CANARY = "canary-app-password-19bc"
-ADA = User("ada@example.com", "", scopes=frozenset({"sql"}))
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")
 SPOOFED = ("x-forwarded-user", "x-forwarded-email", "x-forwarded-preferred-username", "x-forwarded-host")
-
-
-class DatabaseUser:
-    """A database user with a password that is a canary, and settings that log in as this user."""
-
-    def __init__(self, database: EmbeddedNeo4j, admin: neo4j.Driver) -> None:
-        self.name = f"app{secrets.token_hex(4)}"
-        self.uri = database.uri
-        self._admin = admin
-        self.password = ""
-        self.change("CREATE USER")
-
-    def change(self, command: str = "ALTER USER") -> None:
-        self.password = f"{CANARY}-{secrets.token_hex(4)}"
-        statement = f"{command} {self.name} SET PASSWORD $password CHANGE NOT REQUIRED"
-        self._admin.execute_query(statement, password=self.password, database_="system")
-
-    def settings(self) -> LocalSettings:
-        said = {"neo4j_uri": self.uri, "neo4j_username": self.name, "neo4j_password": self.password}
-        return LocalSettings.model_validate(said)
-
-    def secret(self) -> bytes:
-        return json.dumps({"uri": self.uri, "username": self.name, "password": self.password}).encode()
-
-
-class Log:
-    """What an app has written, looked through for secrets when it is over."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file = path.open("w")
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
-
-    def calls(self) -> list[dict[str, Any]]:
-        return [line for line in self.lines() if line.get("audit") == "call"]
-
-    def close(self) -> None:
-        self.file.close()
-        WATCH.look(self.path.read_text(), "the log of the app")
 
 
 @pytest.fixture(scope="module")
@@ -99,59 +59,6 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 def databricks(user: DatabaseUser, console: Console, log: Log) -> Iterator[DatabricksPlatform]:
     with platform(user.settings(), console, users=(ADA,), world="token", log=log.file) as running:
         yield running
-
-
-@contextlib.contextmanager
-def another_app(databricks: DatabricksPlatform, tmp_path: Path, **environ: str) -> Iterator[tuple[AppProcess, Log]]:
-    """The app again, with another environment."""
-    log = Log(tmp_path / "another.log")
-    app = AppProcess(
-        databricks.source, {**databricks.environ, **environ}, resources=databricks.resources(), log=log.file
-    )
-    try:
-        yield app, log
-    finally:
-        app.stop()
-        log.close()
-
-
-@contextlib.contextmanager
-def behind_a_proxy(databricks: DatabricksPlatform, app: AppProcess, **options: Any) -> Iterator[str]:
-    can_use = {databricks.line["client_id"], databricks.line["intruder"]["client_id"], ADA.name}
-    options = {"hands_on_authorization": True, **options}
-    proxy = AppsProxy(databricks.workspace.workspace, app.url, can_use, **options)
-    with served(proxy, name="another proxy") as url:
-        yield f"{url}/mcp"
-
-
-def message(name: str = "read-cypher", **arguments: Any) -> dict[str, Any]:
-    arguments = arguments or {"query": "RETURN 1 AS one"}
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
-
-
-def ask(
-    url: str, headers: list[tuple[str, str]] | None = None, *, method: str = "POST", body: Any = None
-) -> httpx2.Response:
-    with httpx2.Client(trust_env=False, timeout=60) as client:
-        return client.request(method, url, json=body or message(), headers=headers)
-
-
-def rows(response: httpx2.Response) -> Any:
-    assert response.status_code == 200, response.text
-    return response.json()["result"]["structuredContent"]["rows"]
-
-
-def token(databricks: DatabricksPlatform, of: dict[str, Any] | None = None) -> str:
-    said = databricks.line if of is None else of
-    form = {"grant_type": "client_credentials", "scope": "all-apis"}
-    with httpx2.Client(trust_env=False) as client:
-        basic = (said["client_id"], said["client_secret"])
-        answer: dict[str, Any] = client.post(databricks.line["token_url"], data=form, auth=basic).json()
-    return str(answer["access_token"])
-
-
-def bearer(value: str) -> tuple[str, str]:
-    return "authorization", f"Bearer {value}"
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -522,79 +429,3 @@ def test_an_answer_leaves_in_the_time_that_the_operator_gave(databricks: Databri
         assert rows(ask(f"{app.url}/mcp", [proof])) == [[1]]
         result = ask(f"{app.url}/mcp", [proof], body=endless).json()["result"]
         assert "time was up" in result["content"][0]["text"]
-
-
-def wrongly_set(**changed: str) -> dict[str, str]:
-    return {
-        "DATABRICKS_HOST": "http://127.0.0.1:9",
-        "DATABRICKS_WORKSPACE_ID": "1",
-        "DATABRICKS_CLIENT_ID": "app",
-        "DATABRICKS_CLIENT_SECRET": CANARY,
-        "NEO4J_M2M_LISTEN_HOST": "127.0.0.1",
-        **changed,
-    }
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"NEO4J_M2M_TIMEOUT": "600"}, "at most 110"),
-        ({"DATABRICKS_CLIENT_SECRET": ""}, "DATABRICKS_CLIENT_SECRET"),
-        ({"DATABRICKS_WORKSPACE_ID": ""}, "NEO4J_M2M_ISSUERS"),
-        ({"NEO4J_M2M_POLICY": "[[rule"}, "NEO4J_M2M_POLICY"),
-        ({"NEO4J_M2M_SECRET_VALUE": CANARY}, "SCOPE/KEY"),
-    ],
-)
-def test_a_wrong_setting_is_answered_with_503_on_every_route_and_told_to_the_log(
-    changed: dict[str, str], said: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port = bound.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "databricks_app.app"],
-        env=wrongly_set(DATABRICKS_APP_PORT=str(port), **changed),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    lines = []
-    try:
-        for line in process.stdout:
-            lines.append(line)
-            if "serving MCP on port" in line:
-                break
-        with httpx2.Client(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
-            answers = [answered(client, path) for path in ("/mcp", "/health", "/anything")]
-            refused = client.post("/mcp", json={})
-    finally:
-        process.terminate()
-        rest, _ = process.communicate(timeout=30)
-    text = "".join([*lines, rest])
-    WATCH.look(text, "an app that is misconfigured")
-    assert [answer.status_code for answer in answers] == [503, 503, 503]
-    assert refused.status_code == 503
-    assert "is not configured" in refused.json()["error"]["message"]
-    assert said not in refused.text
-    assert process.returncode == 1
-    logged = [json.loads(line) for line in text.splitlines()]
-    assert any(line["level"] == "CRITICAL" and said in line["message"] for line in logged)
-
-
-def answered(client: httpx2.Client, path: str) -> httpx2.Response:
-    """The answer, once the port is open: the line that says so is written just before."""
-    for _ in range(200):
-        try:
-            return client.get(path)
-        except httpx2.ConnectError:
-            time.sleep(0.05)
-    raise AssertionError(f"nothing answers at {path}")
-
-
-def test_an_app_without_a_port_says_so_and_ends() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "databricks_app.app"], env=wrongly_set(), capture_output=True, text=True, timeout=60
-    )
-    assert (ended.returncode, ended.stderr) == (1, "")
-    line = json.loads(ended.stdout.splitlines()[-1])
-    assert (line["level"], "DATABRICKS_APP_PORT" in line["message"]) == ("ERROR", True)
