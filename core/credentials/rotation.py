@@ -246,7 +246,7 @@ class Rotation:
         """
         for login in [turn.former, turn.candidate] if self._mode == "single_user" else [turn.former]:
             try:
-                await _logged_in(turn.current.uri, login, turn.current.database)
+                await _logged_in(turn.current.uri, login, turn.current.database, Deadline.after(_LOCKED_SECONDS))
             except UserRefused as error:
                 if error.locked:
                     raise RotationInterrupted(f"{error} Rotate again in some seconds.") from None
@@ -264,9 +264,10 @@ class Rotation:
             await self._log_in(turn.current.uri, turn.candidate, turn.current.database)
 
     async def _log_in(self, uri: str, login: PasswordLogin, database: str | None) -> None:
+        until = Deadline.after(_LOCKED_SECONDS)
         for pause in (*self._pauses, None):
             try:
-                await _logged_in(uri, login, database)
+                await _logged_in(uri, login, database, until)
             except UserRefused:
                 if pause is not None:
                     await asyncio.sleep(pause)
@@ -282,9 +283,8 @@ class Rotation:
         return RotationReport(self._secret.name, self._mode, *users, done, resumed, edition, notes)
 
 
-async def _logged_in(uri: str, login: PasswordLogin, database: str | None) -> None:
-    """Log in; again and again while the database locks the user out, which others cause."""
-    until = Deadline.after(_LOCKED_SECONDS)
+async def _logged_in(uri: str, login: PasswordLogin, database: str | None, until: Deadline) -> None:
+    """Log in; again and again ``until`` a time while the database locks the user out, which others cause."""
     while True:
         try:
             return await log_in(uri, login, database=database)

@@ -177,3 +177,36 @@ async def test_a_member_that_learns_of_the_password_late_is_waited_for_with_no_t
     await place.rotation(refused_pauses=(0.05, 0.1)).run()
     assert refusals == 2
     assert place.lets_in(place.login())
+
+
+async def test_a_rotation_goes_on_when_servers_with_the_former_password_lock_the_user_out(place: Place) -> None:
+    former = place.login()
+    rotation = place.rotation(mode="single_user")
+    await rotation.create()
+    await rotation.set()
+    for _ in range(3):
+        assert not await asyncio.to_thread(place.lets_in, former)
+    with pytest.raises(neo4j.exceptions.ClientError, match="too many times in a row"):
+        await asyncio.to_thread(place.lets_in, former)
+    await rotation.test()
+    await rotation.finish()
+    assert place.lets_in(place.login())
+
+
+async def test_a_rotation_gives_up_on_a_user_who_stays_locked_out(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def locked(uri: str, login: PasswordLogin, *, database: str | None = None) -> None:
+        nonlocal tries
+        tries += 1
+        raise UserRefused("locked out", locked=True)
+
+    rotation = place.rotation(mode="single_user", refused_pauses=(0.0,))
+    await rotation.create()
+    monkeypatch.setattr(rotation_steps, "log_in", locked)
+    monkeypatch.setattr(rotation_steps, "_LOCKED_SECONDS", 1.2)
+    with pytest.raises(RotationInterrupted, match="Nothing was published"):
+        await rotation.test()
+    assert 2 <= tries <= 6
