@@ -114,10 +114,12 @@ def warm_driver(driver: neo4j.Driver, statement: Callable[[], str]) -> Once:
     return once
 
 
-def cold_driver(uri: str, password: str) -> Once:
+def cold_driver(stack: ExitStack, uri: str, password: str) -> Once:
+    """Opens a driver and reads; ``stack`` closes it later, since no caller waits for its goodbye."""
+
     def once() -> None:
-        with neo4j.GraphDatabase.driver(uri, auth=("neo4j", password), telemetry_disabled=True) as driver:
-            warm_driver(driver, lambda: STATEMENT)()
+        driver = neo4j.GraphDatabase.driver(uri, auth=("neo4j", password), telemetry_disabled=True)
+        warm_driver(stack.enter_context(driver), lambda: STATEMENT)()
 
     return once
 
@@ -171,7 +173,8 @@ async def cold(database: EmbeddedNeo4j, measured: list[Measured], starts: int) -
         for _ in range(starts):
             async with TcpProxy.to(database.uri) as proxy:
                 proxy.delay = told.distance / 2000
-                await told.add(FIRST, DRIVER, proxy, cold_driver(proxy.uri, password))
+                with ExitStack() as opened:
+                    await told.add(FIRST, DRIVER, proxy, cold_driver(opened, proxy.uri, password))
             for competitor in names:
                 async with TcpProxy.to(database.uri) as proxy:
                     proxy.delay = told.distance / 2000
