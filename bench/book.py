@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 PARTS = {
     "read_latency": "Reads by distance",
     "throughput": "Reads without distance, and memory",
+    "schemes": "Reads with TLS and routing",
     "session": "A session of an agent",
     "cold_start": "Cold starts",
     "schema_size": "Large schemas",

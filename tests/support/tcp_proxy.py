@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,11 +15,13 @@ class TcpProxy:
     after the server had, that is round trips, ``received`` the bytes that the server sent. ``delay`` is in seconds,
     each way. With ``swallow`` new connections are accepted and get no answer; with ``stall`` open ones are left open
     and carry nothing any more, as behind a NAT that has forgotten them. ``refused_logins`` counts the logins that the
-    database refused, and ``locked_out`` those that it refused because there were too many.
+    database refused, and ``locked_out`` those that it refused because there were too many. With ``tls`` clients must
+    speak TLS, which ends here: the server gets what was inside.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._target = (host, port)
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -34,11 +37,11 @@ class TcpProxy:
         self.stall: set[int] = set()
 
     @classmethod
-    def to(cls, uri: str | None) -> Self:
+    def to(cls, uri: str | None, *, tls: ssl.SSLContext | None = None) -> Self:
         parts = urlsplit(uri or "")
         assert parts.hostname is not None
         assert parts.port is not None
-        return cls(parts.hostname, parts.port)
+        return cls(parts.hostname, parts.port, tls)
 
     @property
     def uri(self) -> str:
@@ -53,7 +56,7 @@ class TcpProxy:
 
     async def accept(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, ssl=self._tls)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
