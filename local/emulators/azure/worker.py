@@ -23,7 +23,7 @@ from typing import Any
 
 import azure.functions as func
 
-__all__ = ["answered", "indexed", "main"]
+__all__ = ["answered", "arguments_of", "indexed", "main"]
 
 _LONGEST_LINE = 1 << 28
 """Bytes: the largest request that the front passes on, in its form here."""
@@ -95,8 +95,8 @@ def indexed(name: str = "function_app") -> tuple[list[dict[str, Any]], dict[str,
     return triggers, {name: function.get_user_function() for name, function in functions.items()}
 
 
-async def answered(run: Run, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of the function ``run`` to the invocation that ``told`` describes."""
+def arguments_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function is called with in the invocation that ``told`` describes: the request and the context."""
     request = func.HttpRequest(
         told["method"],
         told["url"],
@@ -105,8 +105,12 @@ async def answered(run: Run, told: Mapping[str, Any]) -> dict[str, Any]:
         route_params={},
         body=base64.b64decode(told["body"]),
     )
-    context = _Context(told["function"], told["invocation_id"], told["trace_parent"])
-    response = await run(req=request, context=context)
+    return {"req": request, "context": _Context(told["function"], told["invocation_id"], told["trace_parent"])}
+
+
+async def answered(run: Run, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of the function ``run`` to the invocation that ``told`` describes."""
+    response = await run(**arguments_of(told))
     return {
         "status": response.status_code,
         "headers": [[name, value] for name, value in response.headers.items()],
