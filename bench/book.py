@@ -33,6 +33,7 @@ PARTS = {
     "schemes": "Reads with TLS and routing",
     "session": "A session of an agent",
     "cold_start": "Cold starts",
+    "shims": "What a platform's shim adds",
     "schema_size": "Large schemas",
     "memory": "Rows asked for",
     "checks": "Guard, tokens, keys and policy",
