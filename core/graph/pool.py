@@ -20,6 +20,7 @@ from core.graph.lease import Connected, Lease, LoginRefused
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
 from core.graph.login_gate import Entry, LoginWithheld
 from core.graph.survivors import Survivors
+from core.graph.tcp_nodelay import send_at_once
 from core.graph.turns import Turns
 from core.origin import Origin, current_origin
 from core.version import server_version
@@ -232,6 +233,7 @@ class Pool:
     def _connect(self, known: CredentialVersion) -> Connected:
         settings = self._settings
         auth = database_auth(known.credential.login, self._workload, settings.identity_hosts)
+        send_at_once()
         driver = AsyncGraphDatabase.driver(
             known.credential.uri,
             auth=auth.constant,
