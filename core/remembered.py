@@ -73,6 +73,7 @@ class Refreshed(Generic[T]):
         self._failed_at = float("-inf")
         self._failure: Neo4jM2mError | None = None
         self._withdrawn = False
+        self._pause = _FIRST_PAUSE
         self._generation = 0
 
     async def get(
@@ -86,22 +87,22 @@ class Refreshed(Generic[T]):
 
         A remembered value that ``suits`` rejects is fetched again. ``fetch`` replaces this instance's own, if fetching
         depends on the call. If there is no usable value, and the failure is transient, it is fetched again until
-        ``patience`` ends; calls that wait at the same time share a fetch.
+        ``patience`` ends, at longer and longer intervals, however many calls wait.
 
         Raises:
             Neo4jM2mError: what ``fetch`` raised; without ``patience``, for a few seconds after a failure, the same
                 without a new try.
         """
-        pause, retry_seconds = _FIRST_PAUSE, self._retry_seconds
+        retry_seconds = self._retry_seconds
         while True:
             try:
                 return await self._got(suits, fetch or self._fetch, retry_seconds)
             except Neo4jM2mError as error:
+                pause = min(max(0.0, self._failed_at + self._pause - self._clock()), self._pause)
                 if patience is None or not error.transient or patience.remaining() < pause:
                     raise
             await asyncio.sleep(pause)
-            retry_seconds = min(pause, self._retry_seconds)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            retry_seconds = self._pause
 
     async def _got(
         self, suits: Callable[[T], bool] | None, fetch: Callable[[], Awaitable[T]] | None, retry_seconds: float
@@ -164,6 +165,7 @@ class Refreshed(Generic[T]):
             assert fetch is not None  # noqa: S101 - for the type checker
             value = await fetch()
         except Neo4jM2mError as error:
+            self._pause = _FIRST_PAUSE if self._failed_at < 0 else min(2 * self._pause, _LONGEST_PAUSE)
             self._failure, self._failed_at = error, self._clock()
             # Only a value that is fetched again ends this: the place may be out of reach after it has said no.
             self._withdrawn = self._withdrawn or error.withdrawn

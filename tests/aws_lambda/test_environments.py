@@ -114,8 +114,9 @@ async def test_environments_at_once_have_a_connection_each_and_calls_above_the_l
                 assert "time was up" in response.json()["result"]["content"][0]["text"]
             assert await asyncio.to_thread(patiently, 1) == 200
         assert function.function.started == 3
-    # One each, and one more for each statement that was stopped: its connection is dropped.
-    assert 3 <= proxy.connections <= 6
+    # One each, and one more for each statement that was stopped: its connection is dropped. On a busy machine, the
+    # question whether it has stopped is late, too.
+    assert 3 <= proxy.connections <= 9
 
 
 async def test_connections_that_broke_while_the_function_was_frozen_cost_one_each_and_no_error(

@@ -55,6 +55,7 @@ class Signed:
 
     def __init__(self, function: Lambda) -> None:
         self._function = function.function
+        self.concurrency = self._function.concurrency
 
     def invoke(self, event: dict[str, Any]) -> Any:
         event["requestContext"]["authorizer"] = {"iam": IAM}

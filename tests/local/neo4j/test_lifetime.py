@@ -94,9 +94,11 @@ def test_a_jvm_that_a_supervisor_left_behind_is_stopped_by_the_next_start(tmp_pa
     data.jvm_arguments.write_text("-version\n")
     # It answers to the name of the JVM of this data directory, and ends when told to.
     left = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)", f"@{data.jvm_arguments}"], start_new_session=True
+        [sys.executable, "-c", "import time; time.sleep(100)", f"@{data.jvm_arguments}"], start_new_session=True
     )
     with left:
+        # For a moment after it was started, the kernel does not know its arguments.
+        assert eventually(lambda: f"@{data.jvm_arguments}" in psutil.Process(left.pid).cmdline())
         stranger = ProcessId(os.getpid(), psutil.Process().create_time())
         assert not stop_leftover_jvm(stranger, data.jvm_arguments)
         of_another_time = ProcessId(left.pid, 0.0)
