@@ -92,11 +92,20 @@ class Refreshed(Generic[T]):
         Raises:
             Neo4jM2mError: what ``fetch`` raised; without ``patience``, for a few seconds after a failure, the same
                 without a new try.
+            TimeoutError: The first fetch had not ended when ``patience`` did.
         """
         retry_seconds = self._retry_seconds
         while True:
             try:
-                return await self._got(suits, fetch or self._fetch, retry_seconds)
+                async with asyncio.timeout(None if patience is None else max(0.0, patience.remaining())):
+                    return await self._got(suits, fetch or self._fetch, retry_seconds)
+            except TimeoutError:
+                value = self._usable(suits)
+                if value is not None:
+                    return value
+                if self._failure is None:
+                    raise
+                raise self._failure.with_traceback(None) from None
             except Neo4jM2mError as error:
                 pause = min(max(0.0, self._failed_at + self._pause - self._clock()), self._pause)
                 if patience is None or not error.transient or patience.remaining() < pause:
@@ -117,7 +126,7 @@ class Refreshed(Generic[T]):
             if not self._within(retry_seconds, self._failed_at):
                 value = await self._refresh(fetch)
             if value is None:
-                value = self._remembered(self._life.withdrawn if self._withdrawn else self._life.usable, suits)
+                value = self._usable(suits)
             if value is not None:
                 return value
             assert self._failure is not None  # noqa: S101 - for the type checker
@@ -153,6 +162,9 @@ class Refreshed(Generic[T]):
         if self._value is None or not self._within(seconds, self._asked_at):
             return None
         return self._value if suits is None or suits(self._value) else None
+
+    def _usable(self, suits: Callable[[T], bool] | None) -> T | None:
+        return self._remembered(self._life.withdrawn if self._withdrawn else self._life.usable, suits)
 
     def _within(self, seconds: float, since: float) -> bool:
         return 0 <= self._clock() - since < seconds

@@ -26,7 +26,7 @@ from core.credentials.credential import (
 )
 from core.credentials.token_endpoint import AccessToken, by_client_credentials, by_exchange
 from core.deadline import Deadline
-from core.errors import Neo4jM2mError, TokenRefused
+from core.errors import Neo4jM2mError, TokenRefused, TokenUnavailable
 from core.remembered import BoundedMap, Refreshed
 
 __all__ = ["DatabaseAuth", "Login", "StillRefused", "WorkloadTokens", "database_auth"]
@@ -134,7 +134,10 @@ class _Token:
     async def login(self, subject_token: SecretStr | None, patience: Deadline | None = None) -> Login:
         if time.monotonic() < self._quiet_until:
             raise StillRefused
-        token = await self._token.get(patience=patience)
+        try:
+            token = await self._token.get(patience=patience)
+        except TimeoutError:
+            raise TokenUnavailable("The issuer of tokens had not answered when the time of the call was up.") from None
         return Login(bearer_auth(token.text.get_secret_value()), token, self)
 
     def refused(self, login: Login, *, again: bool) -> None:

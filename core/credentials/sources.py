@@ -117,7 +117,10 @@ class StoredCredential:
 
     async def current(self, patience: Deadline | None = None) -> CredentialVersion:
         """As `CredentialSource.current`."""
-        return await self._known.get(patience=patience)
+        try:
+            return await self._known.get(patience=patience)
+        except TimeoutError:
+            raise SecretUnreachable(_late(self._name, "in the time of the call")) from None
 
     async def other_than(self, known: CredentialVersion, patience: Deadline) -> CredentialVersion | None:
         """As `CredentialSource.other_than`. A secret that was written again counts as another, even if it is equal."""
@@ -196,7 +199,11 @@ async def load_secret(store: SecretStore, name: str) -> Secret:
         async with asyncio.timeout(_FETCH_SECONDS):
             return await store.fetch(name)
     except TimeoutError:
-        raise SecretUnreachable(
-            f"The secret store did not answer within {_FETCH_SECONDS:g} seconds when asked for {name}. Check the "
-            "network between this server and the store, and the store's own state."
-        ) from None
+        raise SecretUnreachable(_late(name, f"within {_FETCH_SECONDS:g} seconds")) from None
+
+
+def _late(name: str, when: str) -> str:
+    return (
+        f"The secret store did not answer {when} when asked for {name}. Check the network between this server and the "
+        "store, and the store's own state."
+    )

@@ -24,6 +24,7 @@ from core.identity.keysets import KeySet
 from core.settings import Settings
 from databricks_app.pats import PatVerifier
 from local.emulators.azure.certificates import Certificates, loopback_certificates
+from tests.support.waiting import GENEROUS_SECONDS
 
 TIMEOUT = 0.5
 METADATA = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
@@ -153,16 +154,16 @@ async def test_an_answer_that_is_huge_slow_or_wrong_costs_little_time_and_no_thr
     begun = time.monotonic()
     outcomes = await asyncio.gather(*(fetch(url + "/jwks") for _ in range(24)), return_exceptions=True)
     assert all(isinstance(outcome, FetchFailed) for outcome in outcomes)
-    # The threads that asked are free again: none waits for the rest of an answer.
-    async with asyncio.timeout(5):
+    assert time.monotonic() - begun < GENEROUS_SECONDS
+    # The threads that asked are free again: none waits for the rest of an answer, which would be for ever.
+    async with asyncio.timeout(GENEROUS_SECONDS):
         await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
-    assert time.monotonic() - begun < 20 * TIMEOUT
 
 
 async def test_everyone_who_asks_gives_up_in_time(outer: tuple[Misbehaving, str]) -> None:
     server, url = outer
     server.answer = SLOW["a header at a time"]
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(GENEROUS_SECONDS):
         await everyone_fails(url)
 
 

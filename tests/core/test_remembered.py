@@ -132,6 +132,25 @@ async def test_patience_ends_and_the_failure_is_told() -> None:
     assert source.asked == asked
 
 
+async def test_who_has_no_time_left_gets_what_is_still_usable_or_is_told_what_failed_last() -> None:
+    clock, source = Clock(), Source("one", "two")
+    stale = refreshed(source, clock)
+    await stale.get()
+    clock.now += 50
+    source.seconds = 60
+    assert await stale.get(patience=Deadline.after(0.1)) == "one"
+    slow = Source(SecretUnreachable("gone"), "late")
+    value = Refreshed(slow.fetch, lambda value: Lifetime(10, 100), what=None, retry_seconds=0)
+    with pytest.raises(SecretUnreachable):
+        await value.get()
+    slow.seconds = 60
+    with pytest.raises(SecretUnreachable, match="gone"):
+        await value.get(patience=Deadline.after(0.1))
+    never = Source("never", seconds=60)
+    with pytest.raises(TimeoutError):
+        await Refreshed(never.fetch, lambda value: Lifetime(10, 100), what=None).get(patience=Deadline.after(0.1))
+
+
 async def test_nobody_waits_for_what_will_not_come_or_while_there_is_a_usable_value() -> None:
     value = Refreshed(Source(SecretDenied("no")).fetch, lambda value: Lifetime(10, 100), what=None)
     with pytest.raises(SecretDenied):
