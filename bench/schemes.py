@@ -46,11 +46,6 @@ SCHEMES = {"bolt": 3, "bolt+s": 4, "neo4j": 4, "neo4j+s": 5}
 
 DISTANCE = 20
 
-NAGLE = (
-    "the driver leaves Nagle's algorithm on for asynchronous connections: what it writes behind a small message waits "
-    "until the other end has acknowledged that"
-)
-
 NOTES = {
     FIRST: "`+s` is TLS, whose handshake is one turn; `neo4j` asks for the routing table first, which is one more. "
     "The certificate is verified: `SSL_CERT_FILE` names its authority to each measured process. The opening of the TCP "
@@ -156,7 +151,7 @@ def findings(measured: dict[str, Measured]) -> list[Finding]:
             "ms",
             dict(told.samples[work]),
             {name: statistics.median(turns) for name, turns in told.turns[work].items()},
-            goals=[Goal("turns", SCHEMES[scheme], NAGLE) if work == FIRST else Goal("turns", 1, NO_TURNS)],
+            goals=[Goal("turns", SCHEMES[scheme] if work == FIRST else 1, NO_TURNS)],
             note=NOTES.get(work, ""),
         )
         for work in (FIRST, AGAIN, NEW)

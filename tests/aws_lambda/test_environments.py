@@ -58,6 +58,7 @@ async def test_warm_calls_by_the_thousand_share_one_connection(environ: dict[str
         assert (proxy.connections, proxy.open) == (1, 1)
 
 
+@pytest.mark.exhaustive
 async def test_each_cold_environment_opens_one_connection_and_leaves_none(
     environ: dict[str, str], proxy: TcpProxy
 ) -> None:
@@ -73,6 +74,7 @@ async def test_each_cold_environment_opens_one_connection_and_leaves_none(
     assert await settled(proxy) == 0
 
 
+@pytest.mark.exhaustive
 async def test_environments_at_once_have_a_connection_each_and_calls_above_the_limit_get_429(
     environ: dict[str, str], proxy: TcpProxy
 ) -> None:

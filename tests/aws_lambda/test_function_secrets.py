@@ -107,6 +107,7 @@ def test_a_cold_call_says_that_it_is_the_key_that_is_in_the_way_and_not_the_secr
     assert "kms:Decrypt" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.exhaustive
 async def test_a_store_that_is_away_costs_nothing_while_the_credential_is_good(
     store: RunningSecretsManager, sample_database: EmbeddedNeo4j, front: tuple[StoreFront, dict[str, str]]
 ) -> None:
@@ -162,6 +163,7 @@ async def proxy(scratch_database: EmbeddedNeo4j) -> AsyncIterator[TcpProxy]:
         yield proxy
 
 
+@pytest.mark.exhaustive
 async def test_a_rotation_under_load_loses_no_call_though_the_secret_comes_late(
     scratch_database: EmbeddedNeo4j,
     empty_neo4j_driver: neo4j.Driver,

@@ -126,6 +126,7 @@ async def test_a_vault_that_fails_a_few_times_is_asked_until_it_answers(azure: S
     assert len(azure.vault.troubles) == 0
 
 
+@pytest.mark.exhaustive
 async def test_a_vault_that_is_slow_is_waited_for_and_not_for_ever(azure: Subscription) -> None:
     vault = store(azure)
     azure.vault.troubles.add(Trouble(seconds=1))

@@ -148,6 +148,7 @@ def test_by_user_and_password_in_auras_own_file(store: Store, front: RunningBolt
         assert not betrays(command)
 
 
+@pytest.mark.exhaustive
 def test_by_client_credentials_and_the_token_is_replaced_before_it_ends(
     store: Store, front: RunningBoltFront, issuer: RunningIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

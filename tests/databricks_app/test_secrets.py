@@ -113,6 +113,7 @@ async def test_an_app_that_the_workspace_does_not_accept_is_told(scope: Emulated
         await SecretScopes(gone).fetch("neo4j/credential")
 
 
+@pytest.mark.exhaustive
 async def test_a_workspace_that_is_asked_too_often_is_told_and_a_short_trouble_is_waited_out(
     scope: EmulatedWorkspace, served: WorkspaceApp, told: Workspace
 ) -> None:
@@ -131,6 +132,7 @@ async def test_a_workspace_that_is_asked_too_often_is_told_and_a_short_trouble_i
     assert (await store.fetch("neo4j/credential")).text.get_secret_value() == CANARY
 
 
+@pytest.mark.exhaustive
 async def test_a_workspace_that_is_away_is_told_in_time() -> None:
     away = SecretScopes(Workspace("http://127.0.0.1:9", ID, APP.id, SecretStr("canary-apps-secret")))
     begun = time.monotonic()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.exhaustive]
 
 ROOT = Path(__file__).parents[2]
 SHARED = pytest.mark.parametrize("options", [[], ["--numprocesses=2", "--dist=loadfile"]], ids=["alone", "shared"])

@@ -13,7 +13,7 @@ from local.neo4j import EmbeddedNeo4j
 from local.settings import LocalSettings
 from tests.support.processes import environment, finished, running
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.exhaustive]
 
 WORKS = ("closed", "proof", "admitted", "health", "tools", "read", "write refused")
 

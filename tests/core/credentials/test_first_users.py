@@ -139,6 +139,7 @@ async def test_repeated_it_changes_nothing_and_a_login_that_works_no_longer_is_m
     assert place.lets_in(place.login())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_killed_at_any_request_it_is_finished_by_the_next(place: Place, after: bool) -> None:
     user = name()

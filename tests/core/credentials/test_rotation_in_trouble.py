@@ -22,6 +22,7 @@ from tests.core.credentials.rotating import CANARY, MODES, SECRET, Breaking, Kil
 from tests.support.tcp_proxy import TcpProxy
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_rotation_that_is_killed_at_any_request_is_finished_by_the_next(

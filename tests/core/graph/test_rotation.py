@@ -279,6 +279,7 @@ async def test_no_password_shows_in_the_log_or_in_an_error(rotated: Rotated, cap
     assert CANARY not in caplog.text + str(caught.value) + repr(caught.value)
 
 
+@pytest.mark.exhaustive
 async def test_a_cold_server_waits_for_the_secret_for_as_long_as_the_call_may_take(rotated: Rotated) -> None:
     """Issue 21: a gap of 20 seconds between database and store failed a cold start."""
     password = await asyncio.to_thread(rotated.change)

@@ -94,6 +94,7 @@ async def test_a_statement_that_the_database_can_stop_is_seen_to_be_stopped(data
         await database.read(statement, {}, limits=Limits(1, 1000), deadline=Deadline.after(1))
 
 
+@pytest.mark.exhaustive
 async def test_a_statement_that_the_database_cannot_stop_is_said_to_run_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

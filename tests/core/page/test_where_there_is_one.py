@@ -60,6 +60,7 @@ def test_the_files_go_up_with_the_databricks_app(tmp_path: Path) -> None:
     assert laid_out == files
 
 
+@pytest.mark.exhaustive
 def test_no_function_carries_the_files() -> None:
     kept = [line for line in (ROOT / ".funcignore").read_text().splitlines() if line.startswith("!")]
     assert not any("page" in line for line in kept)

@@ -77,6 +77,7 @@ async def get_schema(application: Application, **arguments: Any) -> dict[str, An
     return answer
 
 
+@pytest.mark.exhaustive
 async def test_a_schema_of_two_thousand_labels_fits_an_agents_context(
     application: Application, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -148,6 +148,7 @@ def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], plat
     assert json.loads(ended.stdout)["rows"] == [["John F Kennedy Intl"]]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -26,6 +26,7 @@ from tests.support.waiting import GENEROUS_SECONDS, eventually
 pytestmark = pytest.mark.processes
 
 
+@pytest.mark.exhaustive
 def test_two_commands_that_start_at_the_same_time_share_one_database(tmp_path: Path) -> None:
     with command(tmp_path) as one, command(tmp_path) as other:
         lines = [one.ready(), other.ready()]
@@ -37,6 +38,7 @@ def test_two_commands_that_start_at_the_same_time_share_one_database(tmp_path: P
     assert eventually(lambda: is_gone(tmp_path, *processes))
 
 
+@pytest.mark.exhaustive
 def test_a_database_outlives_the_command_that_started_it_and_its_own_jvm_but_not_its_last_user(tmp_path: Path) -> None:
     with command(tmp_path) as first:
         uri = first.ready()["uri"]

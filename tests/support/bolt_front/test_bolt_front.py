@@ -210,6 +210,7 @@ def test_a_door_without_rules_refuses_tokens_as_community_does(
     assert said[0] == said[1]
 
 
+@pytest.mark.exhaustive
 def test_a_large_result_arrives_whole(front: RunningBoltFront, issuer: Issuer) -> None:
     auth = neo4j.bearer_auth(issuer.token("agent"))
     rows = run(front, auth, "UNWIND range(1, 200000) AS i RETURN i", fetch_size=-1)
