@@ -15,6 +15,7 @@ import contextlib
 import functools
 import socket
 import ssl
+import threading
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -86,16 +87,31 @@ async def post_form(
 
 
 class _Line:
-    """The connection of one request, which can be cut from another thread."""
+    """The connection of one request, which can be cut from another thread, also before it is open."""
 
-    connection: HTTPConnection | None = None
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._was_cut = False
+
+    def hold(self, connection: socket.socket) -> None:
+        """From now on `cut` cuts ``connection``.
+
+        Raises:
+            TimeoutError: `cut` was called already: nobody waits for this connection.
+        """
+        with self._lock:
+            self._socket = connection
+            if self._was_cut:
+                raise TimeoutError
 
     def cut(self) -> None:
         """Let the thread that waits for an answer go on: it must not wait for a server that sends a byte a second."""
-        held = None if self.connection is None else self.connection.sock
-        if held is not None:
-            with contextlib.suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self._was_cut = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +163,7 @@ def _connected(request: _Request, address: tuple[str, int], timeout: float, *_so
     for family, kind, protocol, _, there in found:
         connection = socket.socket(family, kind, protocol)
         try:
+            request.line.hold(connection)
             connection.settimeout(timeout)
             connection.connect(there)
         except OSError as error:
@@ -161,20 +178,19 @@ class _Plain(HTTPConnection):
     def __init__(self, host: str, *, request: _Request, **options: Any) -> None:
         super().__init__(host, **options)
         self._create_connection = functools.partial(_connected, request)
-        request.line.connection = self
 
 
 class _Secure(HTTPSConnection):
     def __init__(self, host: str, *, request: _Request, context: ssl.SSLContext, **options: Any) -> None:
         super().__init__(host, context=context, **options)
         self._create_connection = functools.partial(_connected, request)
-        self._tls, self._name = context, request.there.hostname
-        request.line.connection = self
+        self._tls, self._name, self._line = context, request.there.hostname, request.line
 
     def connect(self) -> None:
         """As the standard library's, but the handshake can be cut, too."""
         HTTPConnection.connect(self)
         self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name, do_handshake_on_connect=False)
+        self._line.hold(self.sock)
         self.sock.do_handshake()
 
 

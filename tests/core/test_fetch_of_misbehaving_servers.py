@@ -160,6 +160,24 @@ async def test_an_answer_that_is_huge_slow_or_wrong_costs_little_time_and_no_thr
         await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
 
 
+async def test_a_connection_that_opens_after_its_time_holds_no_thread(
+    outer: tuple[Misbehaving, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, url = outer
+    server.answer = WRONG["interim answers without end"]
+    look_up = socket.getaddrinfo
+
+    def slow_name_server(*arguments: Any, **options: Any) -> Any:
+        time.sleep(2 * TIMEOUT)
+        return look_up(*arguments, **options)
+
+    monkeypatch.setattr("core.fetch.socket.getaddrinfo", slow_name_server)
+    outcomes = await asyncio.gather(*(fetch(url + "/jwks") for _ in range(24)), return_exceptions=True)
+    assert all(isinstance(outcome, FetchFailed) for outcome in outcomes)
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
+
+
 async def test_everyone_who_asks_gives_up_in_time(outer: tuple[Misbehaving, str]) -> None:
     server, url = outer
     server.answer = SLOW["a header at a time"]
@@ -237,6 +255,9 @@ class Names:
         pass
 
     def close(self) -> None:
+        pass
+
+    def shutdown(self, how: int) -> None:
         pass
 
     def connect(self, there: tuple[str, int]) -> None:
