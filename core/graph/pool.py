@@ -16,6 +16,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from core.credentials.database_auth import Login, StillRefused, WorkloadTokens, database_auth
 from core.credentials.sources import CredentialSource, CredentialVersion, FixedCredential
 from core.errors import Neo4jM2mError
+from core.graph.driver_tables import compute_instead_of_tables
 from core.graph.lease import Connected, Lease, LoginRefused
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
 from core.graph.login_gate import Entry, LoginWithheld
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 _USER_AGENT = f"neo4j-m2m/{server_version()}"
 
 _CLOSE_TIMEOUT = 5.0
+
+compute_instead_of_tables()
 
 # The driver logs each notification of the database, with the statement that it is about.
 logging.getLogger("neo4j.notifications").disabled = True
