@@ -28,14 +28,20 @@ _RECORD = b"\x71"
 _PIECE = 32 * 1024
 """Bytes that are read at once. One piece is decoded in some ten milliseconds; then other calls have their turn."""
 
+_LONG_PIECE = 2 * 1024
+"""Bytes of a piece from which on other calls have their turn before it is decoded, in less than a millisecond."""
+
 _DECODED_ASIDE = 32 * 1024
 """Bytes from which on a message is decoded in a thread, so that other calls go on meanwhile."""
 
 _LONGEST_ERROR = 16 * 1024 * 1024
 """Bytes of an error: the database quotes values in it, several times over."""
 
-Take = Callable[[Sequence[Any]], bool]
-"""Takes the values of one record; False leaves the record to the driver, which ends the reading."""
+Take = Callable[[Sequence[Any], int], bool]
+"""Takes the values of one record, and how many bytes carried it.
+
+False leaves the record to the driver, which ends the reading.
+"""
 
 
 class RecordTooLarge(DriverError):
@@ -92,8 +98,9 @@ class RecordReader:
         finally:
             unpacker.reset()
         # What the driver could not read is not a list of values: it says so itself.
-        taken = self._take is not None and tag == _RECORD and type(fields[0]) is list and self._take(fields[0])
-        return tag, fields, taken
+        if self._take is None or tag != _RECORD or type(fields[0]) is not list:
+            return tag, fields, False
+        return tag, fields, self._take(fields[0], len(message))
 
     async def _message(self) -> bytes:
         """The bytes of the next message, its chunks joined."""
@@ -135,7 +142,8 @@ class RecordReader:
         if not piece:
             await self._failed(OSError("the connection was closed"))
         self._arrived += piece
-        await asyncio.sleep(0)
+        if len(piece) >= _LONG_PIECE:
+            await asyncio.sleep(0)
 
 
 def record_reader(result: object) -> RecordReader | None:

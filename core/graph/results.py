@@ -19,6 +19,17 @@ __all__ = ["Explanation", "Limits", "ReadResult", "RowCollector", "WriteResult",
 _BYTES_FOR_ONE = 3
 """Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
 
+_MOST_FOR_ONE = 10
+"""Bytes of JSON that one byte of a Bolt record can become, at the most, where it carries `_SCALARS` alone.
+
+A control character takes six. A date and time of five bytes takes 41: exact values arrive as their text, so they are
+among the scalars. A row's brackets are less than what its message has of framing.
+"""
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _LARGEST_RECORD_AT_LEAST = 64 * 1024
 """Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
 
@@ -81,13 +92,19 @@ class Explanation:
 
 @dataclass(slots=True)
 class RowCollector:
-    """Takes records one at a time until a limit is reached."""
+    """Takes records one at a time until a limit is reached.
+
+    To write each row as JSON, to know its bytes, takes longer than anything else here. Rows that cannot reach the limit
+    whatever they hold are counted together, and written only if later rows come near to it.
+    """
 
     limits: Limits
     rows: list[list[Any]] = field(default_factory=list)
-    size: int = 0
     cut_by: Literal["rows", "bytes"] | None = None
 
+    _size: int = 0
+    _measured: int = 0
+    _at_most: int = 0
     _largest: int = 0
     _form: Form = field(init=False)
 
@@ -95,27 +112,53 @@ class RowCollector:
         self._form = Form(self.limits.whole_lists, self.limits.integers_as_text)
 
     @property
+    def size(self) -> int:
+        """The bytes of the rows as JSON."""
+        self._measure()
+        return self._size
+
+    @property
     def elided(self) -> int:
         """How many long lists of numbers the rows leave out."""
         return self._form.elided
 
-    def add(self, values: Sequence[Any]) -> bool:
-        """Take the values of one record. False once a limit is reached; that record is left out."""
+    def add(self, values: Sequence[Any], carried: int | None = None) -> bool:
+        """Take the values of one record, which Bolt ``carried`` in so many bytes, if that is known.
+
+        False once a limit is reached; that record is left out.
+        """
         if len(self.rows) >= self.limits.rows:
             self.cut_by = "rows"
             return False
         form = self._form
         elided = form.elided
         row = [to_json(value, 0, form) for value in values]
-        size = len(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()) + 1
-        self._largest = max(self._largest, size)
-        if self.size + size > self.limits.bytes:
+        if carried is not None and _SCALARS.issuperset(map(type, values)):
+            at_most = self._at_most + _MOST_FOR_ONE * carried
+            if self._size + at_most <= self.limits.bytes:
+                self._at_most = at_most
+                self.rows.append(row)
+                return True
+        self._measure()
+        size = self._bytes_of(row)
+        if self._size + size > self.limits.bytes:
             self.cut_by = "bytes"
             form.elided = elided
             return False
-        self.size += size
+        self._size += size
         self.rows.append(row)
+        self._measured = len(self.rows)
         return True
+
+    def _measure(self) -> None:
+        """Count the bytes of the rows that were taken without."""
+        self._size += sum(map(self._bytes_of, self.rows[self._measured :]))
+        self._measured, self._at_most = len(self.rows), 0
+
+    def _bytes_of(self, row: list[Any]) -> int:
+        size = len(_json(row).encode()) + 1
+        self._largest = max(self._largest, size)
+        return size
 
     def rest_of_page(self, page: int) -> int:
         """An estimate, from the largest row so far, of the bytes still to come of a ``page`` of rows; 0 if none."""

@@ -87,7 +87,7 @@ def test_however_the_bytes_arrive_every_record_is_read_once_and_in_order(
     stream += framed(packed(SUCCESS, {"has_more": False}), chunk)
     found: list[Sequence[Any]] = []
     reading = reader(*cut(stream, seed))
-    reading.taking(lambda values: found.append(values) is None, largest=10**6)
+    reading.taking(lambda values, carried: found.append(values) is None, largest=10**6)
     assert asyncio.run(reading.pop({})) == (SUCCESS, [{"has_more": False}])
     assert repr(found) == repr(rows)
 
@@ -96,7 +96,7 @@ async def test_a_record_that_is_not_taken_goes_the_drivers_way() -> None:
     stream = b"".join(framed(packed(RECORD, [number]), 100) for number in range(5))
     found: list[Any] = []
 
-    def two(values: Sequence[Any]) -> bool:
+    def two(values: Sequence[Any], carried: int) -> bool:
         found.extend(values)
         return len(found) < 3
 
@@ -112,7 +112,7 @@ async def test_a_record_that_is_too_large_is_given_up_before_it_has_arrived() ->
     stream = framed(packed(RECORD, ["x" * 1_000_000]), 16_384)
     inbox = Inbox(cut(stream, 1))
     reading = RecordReader(inbox)
-    reading.taking(lambda values: True, largest=100_000)
+    reading.taking(lambda values, carried: True, largest=100_000)
     with pytest.raises(RecordTooLarge):
         await reading.pop({})
     assert sum(map(len, inbox._socket.pieces)) > 800_000
