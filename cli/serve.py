@@ -124,6 +124,7 @@ async def _serve_http(application: Application, listener: socket.socket) -> None
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)

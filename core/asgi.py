@@ -116,21 +116,25 @@ def _request(scope: Scope, body: _Body, platform: PlatformRequest) -> Request:
 
 async def _unless_gone(work: Awaitable[Response], body: _Body, receive: Receive) -> Response | None:
     """The outcome of ``work``, or None if the client went away first; the work is then cancelled."""
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(body, receive))
+    leaving = asyncio.timeout(None)
     try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        for task in (working, gone):
-            task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
+        async with leaving:
+            gone = asyncio.create_task(_disconnected(body, receive, leaving))
+            try:
+                return await work
+            finally:
+                gone.cancel()
+    except TimeoutError:
+        if leaving.expired():
+            return None
+        raise
 
 
-async def _disconnected(body: _Body, receive: Receive) -> None:
+async def _disconnected(body: _Body, receive: Receive, leaving: asyncio.Timeout) -> None:
     await body.whole.wait()
     while (await receive())["type"] != "http.disconnect":
         pass
+    leaving.reschedule(0)
 
 
 async def _send(send: Send, response: Response) -> None:
