@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.graph.record_reader import record_reader
 from core.values.exact_values import keep_exact_values
-from core.values.plain_json import Form, to_json
+from core.values.plain_json import Form, json_size, to_json
 
 if TYPE_CHECKING:
     from neo4j import AsyncResult, ResultSummary
@@ -20,15 +19,13 @@ _BYTES_FOR_ONE = 3
 """Bytes of Bolt for one byte of JSON, and more: a number that JSON writes as ``1.0,`` has nine."""
 
 _MOST_FOR_ONE = 10
-"""Bytes of JSON that one byte of a Bolt record can become, at the most, where it carries `_SCALARS` alone.
+"""One byte of a Bolt record that carries only `_SCALARS` becomes no more bytes of JSON than this.
 
 A control character takes six. A date and time of five bytes takes 41: exact values arrive as their text, so they are
 among the scalars. A row's brackets are less than what its message has of framing.
 """
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _LARGEST_RECORD_AT_LEAST = 64 * 1024
 """Bytes of Bolt that one record may have whatever the limit: its own framing, and what an answer leaves out."""
@@ -156,7 +153,7 @@ class RowCollector:
         self._measured, self._at_most = len(self.rows), 0
 
     def _bytes_of(self, row: list[Any]) -> int:
-        size = len(_json(row).encode()) + 1
+        size = json_size(row) + 1
         self._largest = max(self._largest, size)
         return size
 

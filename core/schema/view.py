@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.schema.names import nearest
+from core.values.plain_json import json_size
 
 __all__ = ["DETAILS", "Detail", "Wanted", "view"]
 
@@ -75,7 +75,7 @@ def view(schema: dict[str, Any], wanted: Wanted, detail: Detail | None, *, limit
             answer = _answer(schema, _at(selected, level), level, [how, *hints], truncated=True)
         else:
             answer = _answer(schema, _at(selected, level), level, hints, truncated=False)
-        if _size(answer) <= most:
+        if json_size(answer) <= most:
             return answer
     return _cut(schema, _at(selected, "names"), hints, limit)
 
@@ -99,18 +99,18 @@ def _cut(schema: dict[str, Any], names: dict[str, Any], hints: list[str], limit:
     how += "Name what you need with labels or pattern."
     empty: dict[str, Any] = {"nodes": [], "relationships": []}
     answer = _answer(schema, empty, "names", [how, *hints], truncated=True)
-    if _size(answer) > limit - _RESERVED:
+    if json_size(answer) > limit - _RESERVED:
         answer = _answer({**schema, "notes": []}, empty, "names", [how], truncated=True)
-    room = limit - _size(answer)
+    room = limit - json_size(answer)
     types = _fitting(relationships, room // 2)
-    labels = _fitting(nodes, room - _size(types))
-    types = _fitting(relationships, room - _size(labels))
+    labels = _fitting(nodes, room - json_size(types))
+    types = _fitting(relationships, room - json_size(labels))
     return answer | {"nodes": labels, "relationships": types}
 
 
 def _fitting(entries: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
     for position, entry in enumerate(entries):
-        room -= _size(entry) + 1
+        room -= json_size(entry) + 1
         if room < 0:
             return entries[:position]
     return entries
@@ -191,7 +191,3 @@ def _unknown(schema: dict[str, Any], wanted: Wanted) -> list[str]:
 def _with_suggestion(name: str, known: Iterable[str | None]) -> str:
     close = nearest(name, known)
     return f"{name[:_NAME]} (is it {close[0][:_NAME]}?)" if close else name[:_NAME]
-
-
-def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())

@@ -6,13 +6,13 @@ errors alike. No part of an answer is without a limit.
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from mcp_types import CallToolResult, TextContent
 
 from core.errors import ToolError
+from core.values.plain_json import json_size, json_text
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -38,7 +38,7 @@ def success(payload: dict[str, Any], *, settings: Settings, text: str | None = N
     says the same more briefly. Unless ``settings.wrap_results`` is off, the text is marked as untrusted data.
     """
     if text is None:
-        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+        text = json_text(payload)
     if settings.wrap_results:
         text = _marked(text, "Below is data from the graph")
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=payload)
@@ -112,7 +112,7 @@ def within_bytes(entries: list[dict[str, Any]], most: int) -> list[dict[str, Any
     """As many of ``entries``, from the first, as have at most ``most`` bytes of JSON together."""
     size = 2
     for position, entry in enumerate(entries):
-        size += len(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()) + 1
+        size += json_size(entry) + 1
         if size > most:
             return entries[:position]
     return entries

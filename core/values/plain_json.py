@@ -8,6 +8,7 @@ lost without a trace. ``docs/values.md`` shows every type.
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from neo4j.vector import Vector, VectorDType
 from core.errors import StatementError
 from core.values.iso import date_text, duration_text, float_text, point_text, time_text, zoned_text
 
-__all__ = ["LONG_LIST", "MAX_DEPTH", "Form", "to_json"]
+__all__ = ["LONG_LIST", "MAX_DEPTH", "Form", "json_size", "json_text", "to_json"]
 
 MAX_DEPTH: Final = 100
 """How deep lists and maps may be nested, in a result or a parameter; JSON libraries of clients allow little more."""
@@ -69,6 +70,14 @@ class Form:
 
 
 _PLAIN: Final = Form()
+
+json_text: Final[Callable[[Any], str]] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Writes what `to_json` returns in the fewest characters: the form that answers have, and that their limits count."""
+
+
+def json_size(value: Any) -> int:
+    """The bytes of ``value`` as `json_text` writes it."""
+    return len(json_text(value).encode())
 
 
 def to_json(value: Any, depth: int = 0, form: Form = _PLAIN) -> Any:
