@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import importlib
 import logging
 from typing import Any
@@ -11,16 +12,14 @@ __all__ = ["compute_instead_of_tables"]
 logger = logging.getLogger(__name__)
 
 
-class _DaysInMonth(dict[tuple[int, int], int]):
-    """Days of a (year, month), years 1 to 9999; a month is kept once it was asked for."""
+class _DaysInMonth:
+    """The days of a (year, month), years 1 to 9999."""
 
-    def __missing__(self, month: tuple[int, int]) -> int:
-        year, number = month
-        if not (1 <= year <= 9999 and 1 <= number <= 12):
-            raise KeyError(month)
-        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        days = self[month] = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[number - 1]
-        return days
+    def __getitem__(self, asked: tuple[int, int]) -> int:
+        year, month = asked
+        if not (1 <= year <= 9999 and 1 <= month <= 12):
+            raise KeyError(asked)
+        return calendar.monthrange(year, month)[1]
 
 
 class _TwoBytes:
@@ -30,10 +29,10 @@ class _TwoBytes:
         return number.to_bytes(2, "big")
 
 
-class _FromTwoBytes(dict[bytes, int]):
+class _FromTwoBytes:
     """The number that two big-endian bytes are."""
 
-    def __missing__(self, two: bytes) -> int:
+    def __getitem__(self, two: bytes) -> int:
         if len(two) != 2:
             raise KeyError(two)
         return int.from_bytes(two, "big")

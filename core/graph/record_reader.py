@@ -29,7 +29,7 @@ _PIECE = 32 * 1024
 """Bytes that are read at once. One piece is decoded in some ten milliseconds; then other calls have their turn."""
 
 _LONG_PIECE = 2 * 1024
-"""Bytes of a piece from which on other calls have their turn before it is decoded, in less than a millisecond."""
+"""Other calls have their turn before a piece of so many bytes is decoded; a shorter one takes under a millisecond."""
 
 _DECODED_ASIDE = 32 * 1024
 """Bytes from which on a message is decoded in a thread, so that other calls go on meanwhile."""
