@@ -134,6 +134,12 @@ async def everyone_fails(url: str) -> None:
         await PatVerifier(url).verify("dapi0123456789abcdef01234567")
 
 
+async def no_thread_is_held(seconds: float = GENEROUS_SECONDS) -> None:
+    """The threads that asked are free again: none waits for the rest of an answer, which would be for ever."""
+    async with asyncio.timeout(seconds):
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_leads_anywhere(
     outer: tuple[Misbehaving, str], inner: tuple[Misbehaving, str], status: int
@@ -155,9 +161,7 @@ async def test_an_answer_that_is_huge_slow_or_wrong_costs_little_time_and_no_thr
     outcomes = await asyncio.gather(*(fetch(url + "/jwks") for _ in range(24)), return_exceptions=True)
     assert all(isinstance(outcome, FetchFailed) for outcome in outcomes)
     assert time.monotonic() - begun < GENEROUS_SECONDS
-    # The threads that asked are free again: none waits for the rest of an answer, which would be for ever.
-    async with asyncio.timeout(GENEROUS_SECONDS):
-        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
+    await no_thread_is_held()
 
 
 async def test_a_connection_that_opens_after_its_time_holds_no_thread(
@@ -174,8 +178,7 @@ async def test_a_connection_that_opens_after_its_time_holds_no_thread(
     monkeypatch.setattr("core.fetch.socket.getaddrinfo", slow_name_server)
     outcomes = await asyncio.gather(*(fetch(url + "/jwks") for _ in range(24)), return_exceptions=True)
     assert all(isinstance(outcome, FetchFailed) for outcome in outcomes)
-    async with asyncio.timeout(GENEROUS_SECONDS):
-        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
+    await no_thread_is_held()
 
 
 async def test_everyone_who_asks_gives_up_in_time(outer: tuple[Misbehaving, str]) -> None:
@@ -204,8 +207,7 @@ async def test_a_handshake_without_end_holds_no_thread(monkeypatch: pytest.Monke
         url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/jwks"
         outcomes = await asyncio.gather(*(fetch(url) for _ in range(24)), return_exceptions=True)
         assert all(isinstance(outcome, FetchFailed) for outcome in outcomes)
-        async with asyncio.timeout(5):
-            await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(24)))
+        await no_thread_is_held(seconds=5)
 
 
 @pytest.fixture
