@@ -13,6 +13,8 @@ PYTHON313 ?= $(firstword $(foreach p,python3.13 \
 	$(wildcard $(HOME)/.local/share/uv/python/cpython-3.13.*/bin/python3.13),$(shell $(p) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo $(p))))
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests and benchmarks start many processes; without byte code each would compile the whole tree again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +49,7 @@ SHARED := --dist loadfile --no-loadscope-reorder --numprocesses
 test: $(VENV)/.dev  ## the test suite, against the embedded Neo4j
 	$(BIN)/python -m pytest -m "not exhaustive" $(SHARED) $(WORKERS)
 
-test-fast: $(VENV)/.dev  ## the tests that need no database and no child process: about a minute and a half
+test-fast: $(VENV)/.dev  ## the tests that need no database and no child process: about a minute
 	$(BIN)/python -m pytest -m "not processes and not exhaustive" $(SHARED) 4
 
 exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs packages, many starts of the database

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,12 @@ _OWN = re.compile(r"\b(\w+)\s*=>|\bfor\s+(\w+)\s+in\b")
 
 _KEY = re.compile(r"(?:^|[{,])\s*\w+\s*:", re.MULTILINE)
 _NAME = re.compile(r"(?<![\w.@])[A-Za-z_]\w*")
+
+
+@cache
+def _parser() -> BicepParser:
+    """One for the whole process: to make one takes half a second."""
+    return BicepParser(cache=False)
 
 
 def code_of(text: str) -> str:
@@ -92,7 +98,7 @@ class Source:
         Raises:
             lark.exceptions.LarkError: Its syntax is wrong.
         """
-        parsed: Any = BicepParser(cache=False).parse(text=self.text)
+        parsed: Any = _parser().parse(text=self.text)
         return dict(parsed)
 
     def part(self, name: str) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 Where pytest-xdist shares the tests among several processes, each of them watches what it sees, and the one that was
 started by hand has the last word.
+
+A shell without job control starts what runs in the background with interrupts ignored, and children inherit that: tests
+that interrupt a child would wait for ever. So interrupts count again here.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import hypothesis
@@ -19,6 +23,8 @@ _FOUND = "canaries"
 
 def pytest_configure(config: pytest.Config) -> None:
     watch_the_log()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long an example takes depends on what else the machine does.
     hypothesis.settings.register_profile(
         "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

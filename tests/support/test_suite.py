@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,14 +27,21 @@ def child():
 """
 
 
-def outcome(directory: Path, options: list[str], /, **files: str) -> tuple[int, str]:
-    """The exit status, and all that is said, of a run of the tests in ``files`` (module name and text)."""
+def outcome(
+    directory: Path, options: list[str], /, *, prepare: Callable[[], object] | None = None, **files: str
+) -> tuple[int, str]:
+    """The exit status, and all that is said, of a run of the tests in ``files`` (module name and text).
+
+    ``prepare`` is called in the process of the run, before pytest.
+    """
     (directory / "pytest.ini").write_text("[pytest]\n")
     for name, text in files.items():
         (directory / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.suite", "-p", "tests.support.tiers", *options]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "1"}
-    ended = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=180)
+    ended = subprocess.run(
+        command, cwd=directory, env=environ, capture_output=True, text=True, timeout=180, preexec_fn=prepare
+    )
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -83,3 +93,17 @@ def test_a_test_that_uses_a_fixture_that_started_a_process_for_another_one_fails
     status, said = outcome(tmp_path, [], conftest=FIXTURE, test_uses=used)
     assert (status, "the fixture 'child' starts a process" in said) == (1, True)
     assert "1 passed, 1 error" in said
+
+
+@SHARED
+def test_in_the_background_of_a_script_a_test_can_interrupt_its_children(tmp_path: Path, options: list[str]) -> None:
+    interrupts = (
+        "import signal, subprocess, sys\nimport pytest\n@pytest.mark.processes\ndef test_it():\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'],\n"
+        "        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)\n"
+        "    with child:\n        child.stdout.readline()\n        child.send_signal(signal.SIGINT)\n"
+        "    assert child.returncode == -signal.SIGINT\n"
+    )
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    status, said = outcome(tmp_path, options, prepare=ignore, test_interrupts=interrupts)
+    assert status == 0, said

@@ -8,8 +8,13 @@ import pytest
 from core.errors import LocalError
 from local.sample import packed
 from local.sample.make import flights_of_the_package, rows_of_the_package
-from local.sample.source import PACKED, Source, find_source
+from local.sample.source import PACKED, FlightRecord, Source, find_source
 from tests.local.sample import raw
+
+
+@pytest.fixture(scope="module")
+def flights() -> list[FlightRecord]:
+    return list(find_source().flights())
 
 
 def test_a_missing_value_is_none() -> None:
@@ -18,16 +23,15 @@ def test_a_missing_value_is_none() -> None:
     assert planes["N10156"]["model"] == "EMB-145XR"
 
 
-def test_every_flight_is_read_once() -> None:
-    flights = list(find_source().flights())
+def test_every_flight_is_read_once(flights: list[FlightRecord]) -> None:
     assert len(flights) == len(raw.table("flights")) == 336_776
     assert sum(flight.cancelled for flight in flights) == sum(row["dep_time"] == "NA" for row in raw.table("flights"))
     assert not any(flight.cancelled and flight.diverted for flight in flights)
     assert all(flight.cancelled or flight.diverted or flight.air_minutes for flight in flights)
 
 
-def test_the_packed_flights_are_those_of_the_package_value_by_value() -> None:
-    assert Counter(find_source().flights()) == Counter(flights_of_the_package(raw.folder()))
+def test_the_packed_flights_are_those_of_the_package_value_by_value(flights: list[FlightRecord]) -> None:
+    assert Counter(flights) == Counter(flights_of_the_package(raw.folder()))
 
 
 @pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])
