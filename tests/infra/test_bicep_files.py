@@ -28,6 +28,7 @@ def test_the_files_are_there() -> None:
 @every_file
 def test_every_file_parses(source: Source) -> None:
     assert source.parsed["parameters"]
+    assert {name for name, kind in source.declared.items() if kind == "module"} == set(modules(source))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,21 +26,14 @@ def child():
 """
 
 
-def outcome(
-    directory: Path, options: list[str], /, *, prepare: Callable[[], object] | None = None, **files: str
-) -> tuple[int, str]:
-    """The exit status, and all that is said, of a run of the tests in ``files`` (module name and text).
-
-    ``prepare`` is called in the process of the run, before pytest.
-    """
+def outcome(directory: Path, options: list[str], /, **files: str) -> tuple[int, str]:
+    """The exit status, and all that is said, of a run of the tests in ``files`` (module name and text)."""
     (directory / "pytest.ini").write_text("[pytest]\n")
     for name, text in files.items():
         (directory / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.suite", "-p", "tests.support.tiers", *options]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "1"}
-    ended = subprocess.run(
-        command, cwd=directory, env=environ, capture_output=True, text=True, timeout=180, preexec_fn=prepare
-    )
+    ended = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=180)
     return ended.returncode, ended.stdout + ended.stderr
 
 
@@ -95,7 +87,16 @@ def test_a_test_that_uses_a_fixture_that_started_a_process_for_another_one_fails
     assert "1 passed, 1 error" in said
 
 
+@pytest.fixture
+def interrupts_ignored() -> Iterator[None]:
+    """What this process starts meanwhile ignores interrupts too."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @SHARED
+@pytest.mark.usefixtures("interrupts_ignored")
 def test_in_the_background_of_a_script_a_test_can_interrupt_its_children(tmp_path: Path, options: list[str]) -> None:
     interrupts = (
         "import signal, subprocess, sys\nimport pytest\n@pytest.mark.processes\ndef test_it():\n"
@@ -104,6 +105,5 @@ def test_in_the_background_of_a_script_a_test_can_interrupt_its_children(tmp_pat
         "    with child:\n        child.stdout.readline()\n        child.send_signal(signal.SIGINT)\n"
         "    assert child.returncode == -signal.SIGINT\n"
     )
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    status, said = outcome(tmp_path, options, prepare=ignore, test_interrupts=interrupts)
+    status, said = outcome(tmp_path, options, test_interrupts=interrupts)
     assert status == 0, said
