@@ -17,15 +17,21 @@ from bench.figures import OURS
 from bench.rivals import RIVALS, installed_rivals
 from local.neo4j.jars import NEO4J_VERSION
 
-__all__ = ["about", "load", "now"]
+__all__ = ["about", "busy_cores", "now"]
 
 ROOT = Path(__file__).parent.parent
 _VERSIONS = "import importlib.metadata as m, json, sys; print(json.dumps([m.version(name) for name in sys.argv[1:]]))"
 
 
-def load() -> float:
-    """How many processes wanted a processor in the last minute, on average."""
-    return round(os.getloadavg()[0], 2)
+def busy_cores() -> float:
+    """How many cores are busy while no benchmark runs: the work of others. Takes two seconds.
+
+    A load average would not tell: it goes on counting the benchmark that has just ended.
+    """
+    time.sleep(1)
+    shares = psutil.cpu_times_percent(interval=1)
+    idle = shares.idle + getattr(shares, "iowait", 0)
+    return round((os.cpu_count() or 1) * (100 - idle) / 100, 2)
 
 
 def now() -> str:

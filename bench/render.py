@@ -12,8 +12,8 @@ from bench.plots import bars, lines
 
 __all__ = ["render", "write"]
 
-BUSY = 0.5
-"""A load average, for each core, from which a run does not count as made on a quiet machine."""
+BUSY = 0.1
+"""The share of the cores that others keep busy, from which a run does not count as made on a quiet machine."""
 
 PLOTTED = ("A small read", "A long answer", "Resident memory", "An agent's session", "Cold start by platform")
 
@@ -56,18 +56,19 @@ def _opening(results: dict[str, Any]) -> Iterator[str]:
         "which a proxy counts. In plots, the thin line spans the middle eight tenths of the samples."
     )
     yield ""
-    busy = {part["title"]: part["load"] for part in results["parts"].values() if _is_busy(part["load"], results)}
+    parts = results["parts"].values()
+    busy = {part["title"]: part["others"] for part in parts if _is_busy(part["others"], results)}
     if busy:
-        loads = ", ".join(f"{title.lower()} ({load:g})" for title, load in busy.items())
+        told = ", ".join(f"{title.lower()} ({others:g})" for title, others in busy.items())
         yield (
             "> **Other work ran on this machine during this run**, so that times are longer and spread more than they "
-            f"should. Load averages as these parts began: {loads}."
+            f"should. Cores that were busy before or after these parts, while no benchmark ran: {told}."
         )
         yield ""
 
 
-def _is_busy(load: float, results: dict[str, Any]) -> bool:
-    return load > BUSY * int(results["about"]["machine"]["cores"])
+def _is_busy(others: float | None, results: dict[str, Any]) -> bool:
+    return others is not None and others > BUSY * int(results["about"]["machine"]["cores"])
 
 
 def _in_short(comparisons: list[Comparison]) -> Iterator[str]:
@@ -236,6 +237,6 @@ def _conditions(results: dict[str, Any]) -> Iterator[str]:
     yield from ("## Machine and versions", "", "| | |", "|---|---|")
     yield from (f"| {name} | {value} |" for name, value in told["machine"].items())
     yield from (f"| {name} | {value} |" for name, value in told["versions"].items())
-    yield from ("", "| part | begun | seconds | load average as it began |", "|---|---|---:|---:|")
+    yield from ("", "| part | begun | seconds | cores busy before or after |", "|---|---|---:|---:|")
     for one in results["parts"].values():
-        yield f"| {one['title']} | {one['begun']} | {one['seconds']:.0f} | {one['load']:g} |"
+        yield f"| {one['title']} | {one['begun']} | {one['seconds']:.0f} | {_cell(one['others'])} |"

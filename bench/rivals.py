@@ -102,6 +102,12 @@ def megabytes(process: subprocess.Popen[bytes]) -> float:
     return sum(float(one.memory_info().rss) for one in (first, *first.children(recursive=True))) / 1e6
 
 
+def processor_seconds(pid: int) -> float:
+    """What the process ``pid`` and those that it started have used of the processor."""
+    first = psutil.Process(pid)
+    return float(sum(sum(one.cpu_times()[:2]) for one in (first, *first.children(recursive=True))))
+
+
 def _rival(name: str, path: Path, uri: str, password: str) -> Competitor:
     port = free_port()
     environ, login = _environ(uri, password), ("neo4j", password)

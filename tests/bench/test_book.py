@@ -22,6 +22,14 @@ def test_every_part_is_a_module_that_measures(name: str) -> None:
 
 
 @pytest.mark.processes
+def test_a_part_is_told_with_the_busier_of_the_moments_before_and_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [0.4, 0.1]
+    monkeypatch.setattr(book, "busy_cores", moments.pop)
+    assert book.run_part("payload", brief=False)["others"] == 0.4
+    assert moments == []
+
+
+@pytest.mark.processes
 def test_a_part_that_ends_with_an_error_is_reported_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(book.PARTS, "no_such_part", "Nothing")
     told = book.run_part("no_such_part", brief=True)

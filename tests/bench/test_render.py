@@ -30,12 +30,12 @@ def comparison(**changed: Any) -> Comparison:
     return Comparison(**{**fields, **changed})
 
 
-def part(*findings: Finding, failed: str = "", load: float = 0.1) -> dict[str, Any]:
+def part(*findings: Finding, failed: str = "", others: float | None = 0.02) -> dict[str, Any]:
     return {
         "title": "Reads",
         "begun": "2026-11-26 02:00 UTC",
         "seconds": 12.3,
-        "load": load,
+        "others": others,
         "failed": failed,
         "findings": stored(findings),
     }
@@ -136,8 +136,9 @@ def test_a_part_that_failed_is_named_and_the_others_are_kept() -> None:
 
 
 def test_a_run_on_a_busy_machine_is_marked_as_such() -> None:
-    assert "> **Other work ran on this machine" in text_of(comparison(), load=1.4)
-    assert "Other work" not in text_of(comparison(), load=0.9)
+    assert "> **Other work ran on this machine" in text_of(comparison(), others=0.3)
+    assert "Other work" not in text_of(comparison(), others=0.1)
+    assert "Other work" not in text_of(comparison(), others=None)
 
 
 def test_a_table_shows_what_is_not_known_as_a_dash_and_numbers_to_the_right() -> None:
