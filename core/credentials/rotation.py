@@ -113,6 +113,7 @@ class Rotation:
         self._pauses = refused_pauses
         self._turns = RotationTurns(secret, administrator, mode=mode, settle=settle, clock=clock)
         self._text: SecretStr | None = None
+        self._resumed = False
 
     async def run(self) -> RotationReport:
         """All four steps; what an earlier rotation left behind is finished."""
@@ -148,7 +149,7 @@ class Rotation:
         """Write the candidate down, unless there is one already; True if there was."""
         proposed = await self._turns.proposed()
         if proposed is not None:
-            self._text = proposed.text
+            self._text, self._resumed = proposed.text, True
             return True
         turn = await self._turns.following()
         await self._secret.propose(turn.text)
@@ -241,16 +242,15 @@ class Rotation:
     async def _prove(self, turn: Turn) -> None:
         """That whoever wrote the secret knows the password of the user in it: else it could name anybody.
 
-        A single user has the candidate's password already if an earlier rotation got that far. There is never a third
-        login: three wrong ones in a row lock the user out.
+        A single user has the candidate's password already if an earlier rotation got that far. Then servers may be
+        trying the former one now, and three wrong logins in a row lock the user out: so the candidate's comes first if
+        an earlier rotation is known to have begun, and there is never a third login.
         """
-        for login in [turn.former, turn.candidate] if self._mode == "single_user" else [turn.former]:
-            try:
-                await _logged_in(turn.current.uri, login, turn.current.database, Deadline.after(_LOCKED_SECONDS))
-            except UserRefused as error:
-                if error.locked:
-                    raise RotationInterrupted(f"{error} Rotate again in some seconds.") from None
-            else:
+        logins = [turn.former]
+        if self._mode == "single_user":
+            logins.insert(0 if self._resumed else 1, turn.candidate)
+        for login in logins:
+            if await self._lets_in(turn, login):
                 return
         raise RotationRefused(
             f"The database refuses the login that the secret {self._secret.name} holds, so that it proves nothing. "
@@ -258,10 +258,23 @@ class Rotation:
         )
 
     async def _set_own(self, turn: Turn) -> None:
+        if self._resumed and await self._lets_in(turn, turn.candidate):
+            return
         try:
             await change_own_password(turn.current.uri, turn.former, turn.candidate)
         except UserRefused:
+            if self._resumed:
+                await asyncio.sleep(sum(self._pauses))  # the next login may be the third wrong one in a row
             await self._log_in(turn.current.uri, turn.candidate, turn.current.database)
+
+    async def _lets_in(self, turn: Turn, login: PasswordLogin) -> bool:
+        try:
+            await _logged_in(turn.current.uri, login, turn.current.database, Deadline.after(_LOCKED_SECONDS))
+        except UserRefused as error:
+            if error.locked:
+                raise RotationInterrupted(f"{error} Rotate again in some seconds.") from None
+            return False
+        return True
 
     async def _log_in(self, uri: str, login: PasswordLogin, database: str | None) -> None:
         until = Deadline.after(_LOCKED_SECONDS)

@@ -194,6 +194,30 @@ async def test_a_rotation_goes_on_when_servers_with_the_former_password_lock_the
     assert place.lets_in(place.login())
 
 
+@pytest.mark.parametrize("administered", [False, True])
+async def test_who_finishes_a_rotation_adds_no_third_wrong_login_to_those_of_a_server(
+    place: Place, monkeypatch: pytest.MonkeyPatch, administered: bool
+) -> None:
+    monkeypatch.setattr(rotation_steps, "_LOCKED_SECONDS", 0.0)
+    more: dict[str, Any] = {} if administered else {"administrator": None}
+    former = place.login()
+    killed = place.rotation(mode="single_user", **more)
+    await killed.create()
+    await killed.set()
+    for _ in range(2):
+        assert not await asyncio.to_thread(place.lets_in, former)
+    report = await asyncio.wait_for(place.rotation(mode="single_user", **more).run(), 4)
+    assert report.done
+    assert place.lets_in(place.login())
+
+
+async def test_a_rotation_that_was_killed_before_the_database_was_asked_is_finished_too(place: Place) -> None:
+    await place.rotation(mode="single_user", administrator=None).create()
+    report = await asyncio.wait_for(place.rotation(mode="single_user", administrator=None).run(), 4)
+    assert report.resumed
+    assert place.lets_in(place.login())
+
+
 async def test_a_rotation_gives_up_on_a_user_who_stays_locked_out(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
