@@ -6,6 +6,8 @@ late, one finds the secret store down for two seconds, and one is killed after t
 another. When the database is changed every connection to it is cut, so that all servers log in again; on AWS an
 execution environment is ended besides, so that one starts cold. A relay before the database reads what it refuses.
 
+What the platforms log goes into a file, ``build/bench-rotation.log``: each call is an audit line.
+
 Servers read the secret again after three seconds here, and turns are twice as far apart, as they are with the defaults:
 five minutes, and a turn sooner than ten minutes after the last one is refused.
 """
@@ -15,13 +17,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import statistics
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import httpx2
@@ -37,6 +42,7 @@ from local.emulators.in_process import HEADERS, tool_call, tool_result
 from local.emulators.platforms import PLATFORMS, module_of
 from local.settings import LocalSettings
 
+LOG = Path(__file__).parent.parent / "build" / "bench-rotation.log"
 TURNS = 5
 LATE = 0.5
 DOWN = 2.0
@@ -141,8 +147,10 @@ async def rotate(place: Place, administrator: Any, mode: Any, number: int, cut: 
     return lost
 
 
-async def measure(platform: str, settings: LocalSettings, console: Console, database: Any, calls: int) -> bool:
-    """Print a line for each kind of rotation; whether no call failed."""
+async def measure(
+    platform: str, settings: LocalSettings, console: Console, database: Any, calls: int, table: TextIO
+) -> bool:
+    """Print a line into ``table`` for each kind of rotation; whether no call failed."""
     user, password = f"bench{secrets.token_hex(4)}", secrets.token_urlsafe(24)
     admin = (database.username, database.password.get_secret_value())
     with neo4j.GraphDatabase.driver(database.uri, auth=admin, telemetry_disabled=True) as driver:
@@ -166,14 +174,14 @@ async def measure(platform: str, settings: LocalSettings, console: Console, data
             assert caller.auth is not None
             place = Place(platform, running)
             for mode in ("two_users", "single_user"):
-                well &= await measure_mode(platform, mode, place, administrator, relay, caller, calls // 2)
+                well &= await measure_mode(platform, mode, place, administrator, relay, caller, calls // 2, table)
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)
     return well
 
 
 async def measure_mode(
-    platform: str, mode: str, place: Place, administrator: Any, relay: Relay, caller: Any, calls: int
+    platform: str, mode: str, place: Place, administrator: Any, relay: Relay, caller: Any, calls: int, table: TextIO
 ) -> bool:
     load = Load()
     ended = lost = 0
@@ -198,11 +206,33 @@ async def measure_mode(
         f"{platform:<11} {mode:<12} {len(load.took):>7,} {sum(load.failed.values()):>7} "
         f"{relay.seen['AuthenticationRateLimit']:>13} {relay.seen['Security.Unauthorized']:>8} {ended:>5} {lost:>5} "
         f"{processes:>6} {reads:>6} {extra:>6.1f} {usual:>9.0f} {max(after):>9.0f}",
+        file=table,
         flush=True,
     )
     if load.failed:
-        print("  " + json.dumps(load.failed), flush=True)
+        print("  " + json.dumps(load.failed), file=table, flush=True)
     return not load.failed
+
+
+@contextmanager
+def output_in(log: Path) -> Iterator[TextIO]:
+    """What this process and those that it starts write goes into ``log``; yields what still writes to standard output.
+
+    The log of a function is its standard output.
+    """
+    log.parent.mkdir(exist_ok=True)
+    kept = [os.dup(number) for number in (1, 2)]
+    with log.open("wb") as file, os.fdopen(os.dup(kept[0]), "w", encoding="utf-8") as table:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        try:
+            yield table
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            for number, copy in zip((1, 2), kept, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def main() -> int:
@@ -212,16 +242,19 @@ def main() -> int:
     parser.add_argument("--platform", choices=PLATFORMS, action="append")
     arguments = parser.parse_args()
     console, settings = Console(), LocalSettings.from_environ(SETTINGS)
+    names = arguments.platform or list(PLATFORMS)
     with embedded_database(settings, console) as database:
+        print(f"A platform takes about two minutes. Its log lines go to {os.path.relpath(LOG)}.")
         print(
             f"{'platform':<11} {'rotation':<12} {'calls':>7} {'failed':>7} {'rate-limited':>13} {'refused':>8} "
             f"{'cold':>5} {'cut':>5} {'procs':>6} {'reads':>6} {'extra':>6} {'p99 ms':>9} {'worst ms':>9}"
         )
         print(
-            f"extra: reads a turn and process beyond the one in {SECRET_TTL:g} s that a server makes without any turn"
+            f"extra: reads a turn and process beyond the one in {SECRET_TTL:g} s that a server makes without any turn",
+            flush=True,
         )
-        names = arguments.platform or list(PLATFORMS)
-        ends = [asyncio.run(measure(name, settings, console, database, arguments.calls)) for name in names]
+        with output_in(LOG) as table:
+            ends = [asyncio.run(measure(name, settings, console, database, arguments.calls, table)) for name in names]
     return 0 if all(ends) else 1
 
 
