@@ -41,19 +41,19 @@ $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 demo: $(VENV)/.local  ## start a real Neo4j with real data and ask it questions through MCP
 	$(BIN)/neo4j-m2m demo
 
-# Some processes share the tests, file by file, and the database with the sample graph. Two processors are busy with three
-# processes, since many tests wait; what is quick waits more, and starts no database.
-WORKERS := 3
+# Some processes share the tests, file by file, and the database with the sample graph. Two processors are busy with four
+# processes, since many tests wait. The dearest tests start databases of their own, which need memory: three for those.
+WORKERS := 4
 SHARED := --dist loadfile --no-loadscope-reorder --numprocesses
 
 test: $(VENV)/.dev  ## the test suite, against the embedded Neo4j
 	$(BIN)/python -m pytest -m "not exhaustive" $(SHARED) $(WORKERS)
 
 test-fast: $(VENV)/.dev  ## the tests that need no database and no child process: about a minute
-	$(BIN)/python -m pytest -m "not processes and not exhaustive" $(SHARED) 4
+	$(BIN)/python -m pytest -m "not processes and not exhaustive" $(SHARED) $(WORKERS)
 
 exhaustive: $(VENV)/.dev  ## the dearest tests: every combination, what installs packages, many starts of the database
-	$(BIN)/python -m pytest -m exhaustive $(SHARED) $(WORKERS)
+	$(BIN)/python -m pytest -m exhaustive $(SHARED) 3
 
 check: test checks  ## everything that CI runs
 

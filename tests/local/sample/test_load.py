@@ -18,6 +18,8 @@ from local.sample import load, load_sample, source
 from local.sample.flights import flight_batches
 from tests.local.sample import raw
 
+pytestmark = pytest.mark.exhaustive  # each run loads the graph twice more; every other test reads what was loaded once
+
 
 class Killed(BaseException):
     """Stands for the end of the process: nothing in the code under test may catch it."""
