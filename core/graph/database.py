@@ -96,13 +96,19 @@ class Database:
         if origin is not None:
             await self._pool.survivors.require_few(origin.principal.identity)
         started = asyncio.Event()
+
+        async def attempt() -> ReadResult:
+            try:
+                return await self._read_once(statement, parameters, limits, deadline, started)
+            except LoginRefused:
+                started.clear()
+                raise
+
         try:
-            return await self._retried(
-                lambda: self._read_once(statement, parameters, limits, deadline, started), deadline
-            )
+            return await self._retried(attempt, deadline)
         except DeadlineExceeded as error:
             if not started.is_set():
-                raise
+                raise self._pool.no_login() or error from None
             raise await self._pool.survivors.explained(error, origin) from None
 
     async def left_running(self, caller: Identity) -> list[str]:

@@ -15,7 +15,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from core.credentials.database_auth import Login, StillRefused, WorkloadTokens, database_auth
 from core.credentials.sources import CredentialSource, CredentialVersion, FixedCredential
-from core.errors import Neo4jM2mError
+from core.errors import DatabaseUnavailable, Neo4jM2mError
 from core.graph.driver_tables import compute_instead_of_tables
 from core.graph.lease import Connected, Lease, LoginRefused
 from core.graph.login_failures import explain_lockout, explain_no_login, explain_refused, is_lockout, is_login_refused
@@ -166,6 +166,18 @@ class Pool:
             if not first:
                 logger.error("the database refused this server's token: %s", refusal.error.code)
                 raise explain_refused(connected.known.credential)
+
+    def no_login(self) -> DatabaseUnavailable | None:
+        """Why there is no login just now, for a call whose time is up: its statement is not to blame. None if there is.
+
+        ``_LAST_WORD`` may be too short for a process that waits for a processor.
+        """
+        connected = self._connected
+        if connected is None:
+            return None
+        if connected.known == self._refused:
+            return explain_refused(connected.known.credential)
+        return explain_lockout() if connected.gate.quiet_until > time.monotonic() else None
 
     async def credential(self) -> Credential:
         """The credential as it is now. Raises as `CredentialSource.current`."""
