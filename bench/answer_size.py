@@ -14,9 +14,9 @@ from typing import Any
 
 import neo4j
 
-from bench.figures import Finding, Table
+from bench.figures import Measurement, Table
 from bench.parts import alone
-from bench.questions import Ask, asking
+from bench.questions import AskTool, asking
 from bench.tokens import tokens_of
 from local.console import Console
 from local.neo4j import EmbeddedNeo4j
@@ -45,7 +45,7 @@ def fill(database: EmbeddedNeo4j) -> None:
 class Sizes:
     """Texts by what they answer."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: AskTool) -> None:
         self._ask = ask
         self.texts: dict[str, str] = {}
 
@@ -87,7 +87,7 @@ async def of_chunks(database: EmbeddedNeo4j) -> dict[str, str]:
     return asked.texts
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The bytes and tokens of each answer."""
     texts = asyncio.run(of_sample(database))
     if not brief:

@@ -11,7 +11,7 @@ import json
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Answer", "CallFailed", "Caller"]
+__all__ = ["CallFailed", "McpAnswer", "McpCaller"]
 
 _VERSION = "2025-06-18"
 
@@ -20,7 +20,7 @@ class CallFailed(Exception):
     """The server refused, or answered an error; the text begins with what it said."""
 
 
-class Answer:
+class McpAnswer:
     """What a request came back with: its ``result``, and the ``size`` in bytes of the body that carried it."""
 
     def __init__(self, result: dict[str, Any], size: int) -> None:
@@ -37,7 +37,7 @@ class Answer:
         return bool(self.result.get("isError"))
 
 
-class Caller:
+class McpCaller:
     """Speaks the handshake revision of MCP with the server on ``port`` of the loopback interface; not thread safe."""
 
     def __init__(self, port: int, credentials: tuple[str, str] | None = None, *, timeout: float = 120) -> None:
@@ -63,7 +63,7 @@ class Caller:
     ) -> None:
         self._connection.close()
 
-    def request(self, method: str, params: dict[str, Any] | None = None) -> Answer:
+    def request(self, method: str, params: dict[str, Any] | None = None) -> McpAnswer:
         """The answer to ``method``.
 
         Raises:
@@ -76,14 +76,14 @@ class Caller:
             if message.startswith("{") and "id" in (told := json.loads(message)):
                 if "result" not in told:
                     raise CallFailed(str(told.get("error"))[:300])
-                return Answer(told["result"], len(body))
+                return McpAnswer(told["result"], len(body))
         raise CallFailed(f"no answer: {text[:300]}")
 
-    def call(self, tool: str, **arguments: Any) -> Answer:
+    def call(self, tool: str, **arguments: Any) -> McpAnswer:
         """The answer of ``tool``, which may be an error of the tool."""
         return self.request("tools/call", {"name": tool, "arguments": arguments})
 
-    def read(self, tool: str, statement: str, params: dict[str, Any] | None = None) -> Answer:
+    def read(self, tool: str, statement: str, params: dict[str, Any] | None = None) -> McpAnswer:
         """The answer of the reading tool ``tool``.
 
         Raises:

@@ -21,7 +21,7 @@ import jwt
 import neo4j
 
 from bench import policy
-from bench.figures import Comparison, Finding
+from bench.figures import Comparison, Measurement
 from bench.parts import alone
 from bench.read_latency import STATEMENT
 from core.deadline import Deadline
@@ -135,11 +135,11 @@ async def key(rounds: int) -> Comparison:
     return Comparison(TITLE, f"API key, a ring of {KEYS:,} (plainly: SHA-256)", "µs", samples)
 
 
-async def _measure(database: EmbeddedNeo4j, rounds: int) -> list[Finding]:
+async def _measure(database: EmbeddedNeo4j, rounds: int) -> list[Measurement]:
     return [await guard(database, rounds), await token(rounds), await key(rounds)]
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """Guard, token, key and policy."""
     return [*asyncio.run(_measure(database, 1 if brief else 5)), *policy.measure(database, brief=brief)]
 

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.figures import Comparison, Finding
+from bench.figures import Comparison, Measurement
 from bench.packages import compiled, copied, megabytes_in, pruned
 from bench.parts import alone
 from bench.platforms import by_platform, settings_of
@@ -122,13 +122,13 @@ def _environ(store: RunningSecretsManager, settings: LocalSettings) -> dict[str,
     }
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """Cold starts of the Lambda function by package, and of each platform by its own runner."""
     starts, calls = (1, 5) if brief else (4, 50)
     return [*by_package(database, starts, calls), *by_platform(database, starts)]
 
 
-def by_package(database: EmbeddedNeo4j, starts: int, calls: int) -> list[Finding]:
+def by_package(database: EmbeddedNeo4j, starts: int, calls: int) -> list[Measurement]:
     """The three ways to ship the Lambda function, in turn."""
     with tempfile.TemporaryDirectory() as place, environment(database) as environ:
         source, both, shipped = (Path(place, name) for name in ("source", "both", "shipped"))

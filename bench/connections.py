@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from bench.figures import OURS, Finding, Table
+from bench.figures import OURS, Measurement, Table
 from bench.parts import alone
 from bench.rivals import Competitor, competitors, ours
 from core.settings import Settings
@@ -24,7 +24,7 @@ CALLS = 2
 STATEMENT = "RETURN 1 AS one"
 POOL = Settings.from_environ({}).pool_size
 
-Row = list[str | float | int | None]
+_Row = list[str | float | int | None]
 
 
 def call_all(processes: list[Competitor], callers: int) -> tuple[float, int]:
@@ -47,10 +47,10 @@ def call_all(processes: list[Competitor], callers: int) -> tuple[float, int]:
     return time.perf_counter() - begun, failed
 
 
-async def measured(database: EmbeddedNeo4j, name: str, processes: int, callers: list[int]) -> list[Row]:
+async def measured(database: EmbeddedNeo4j, name: str, processes: int, callers: list[int]) -> list[_Row]:
     """The most connections that were open while ``callers`` called, for each number of them."""
     password = database.password.get_secret_value()
-    rows: list[Row] = []
+    rows: list[_Row] = []
     async with TcpProxy.to(database.uri) as proxy:
         proxy.delay = DISTANCE / 2
         with ExitStack() as stack:
@@ -71,9 +71,9 @@ async def measured(database: EmbeddedNeo4j, name: str, processes: int, callers: 
     return rows
 
 
-def calculated() -> list[Row]:
+def calculated() -> list[_Row]:
     """What follows for more callers, by the rule that the measured rows show."""
-    rows: list[Row] = [
+    rows: list[_Row] = [
         [OURS, processes, 10_000, processes * POOL, None, None, f"{processes} × the pool of {POOL}"]
         for processes in (1, 10, 100)
     ]
@@ -82,8 +82,8 @@ def calculated() -> list[Row]:
     return rows
 
 
-async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
-    rows: list[Row] = []
+async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Measurement]:
+    rows: list[_Row] = []
     for competitor in competitors(database.uri, database.password.get_secret_value()):
         numbers = [10] if brief else [10, 100, 1_000] if competitor.name == OURS else [10, 100]
         rows += await measured(database, competitor.name, 1, numbers)
@@ -100,7 +100,7 @@ async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
     return [Table("Connections to the database", columns, [*rows, *calculated()], note)]
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The connections, by server and callers."""
     return asyncio.run(_measure(database, brief))
 

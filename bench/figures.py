@@ -14,8 +14,8 @@ __all__ = [
     "OFFICIAL",
     "OURS",
     "Comparison",
-    "Finding",
     "Goal",
+    "Measurement",
     "Reached",
     "Table",
     "finding",
@@ -77,7 +77,7 @@ class Table:
     note: str = ""
 
 
-Finding = Comparison | Table
+Measurement = Comparison | Table
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,14 @@ class Reached:
     limit: str
 
 
-def finding(stored: dict[str, Any]) -> Finding:
+def finding(stored: dict[str, Any]) -> Measurement:
     """A comparison or table that was stored as JSON."""
     if "columns" in stored:
         return Table(**stored)
     return Comparison(**{**stored, "goals": [Goal(**goal) for goal in stored["goals"]]})
 
 
-def stored(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def stored(findings: Iterable[Measurement]) -> list[dict[str, Any]]:
     """For JSON, with four digits of each sample."""
     plain = [asdict(_plain(one)) for one in findings]
     for one in plain:
@@ -108,7 +108,7 @@ def stored(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     return plain
 
 
-def _plain(one: Finding) -> Finding:
+def _plain(one: Measurement) -> Measurement:
     return replace(one, samples=dict(one.samples)) if isinstance(one, Comparison) else one
 
 

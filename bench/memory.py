@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import ExitStack
 
-from bench.figures import OURS, Finding, Table
+from bench.figures import OURS, Measurement, Table
 from bench.parts import alone
 from bench.rivals import competitors, megabytes
 from local.neo4j import EmbeddedNeo4j
@@ -42,7 +42,7 @@ def fetched_all(database: EmbeddedNeo4j, rows: int) -> tuple[float, int]:
     return float(said[0]), int(said[1])
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """Seconds, bytes and megabytes by the rows that are asked for."""
     rows: list[list[str | float | int | None]] = []
     with ExitStack() as stack:

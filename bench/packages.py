@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from bench.figures import Finding, Table
+from bench.figures import Measurement, Table
 from bench.parts import alone
 from bench.rivals import RIVALS, installed_rivals
 from local.neo4j import EmbeddedNeo4j
@@ -141,7 +141,7 @@ def shipped() -> list[str | float | int | None]:
     return ["neo4j-m2m, on Lambda, as it is shipped", round(own, 2), None, None, round(size, 1)]
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The sizes of what is shipped, and of the other servers."""
     here = Path(sys.executable)
     rows: list[list[str | float | int | None]] = []

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Protocol
 
-from bench.figures import Comparison, Finding, spread, stored
+from bench.figures import Comparison, Measurement, spread, stored
 from local.console import Console
 from local.database import embedded_database
 from local.neo4j import EmbeddedNeo4j
@@ -18,7 +18,7 @@ __all__ = ["Measure", "alone"]
 class Measure(Protocol):
     """Measures on the database with the sample graph; briefly, to see that it works."""
 
-    def __call__(self, database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]: ...
+    def __call__(self, database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]: ...
 
 
 def alone(measure: Measure, description: str | None) -> None:
@@ -35,7 +35,7 @@ def alone(measure: Measure, description: str | None) -> None:
         say(findings)
 
 
-def say(findings: list[Finding]) -> None:
+def say(findings: list[Measurement]) -> None:
     """Print each figure on a line."""
     for one in findings:
         if not isinstance(one, Comparison):

@@ -10,7 +10,7 @@ import json
 from itertools import count
 
 from aws_lambda.payload import LARGEST_ANSWER, LARGEST_PAYLOAD, payload_size
-from bench.figures import Finding, Table
+from bench.figures import Measurement, Table
 from bench.parts import alone
 from core.graph.results import Limits, RowCollector
 from core.settings import Settings
@@ -40,7 +40,7 @@ def sizes(fill: str) -> tuple[int, int, int]:
     return collector.size, len(body.encode()), payload_size(answer)
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The sizes with each kind of text; the database is not asked."""
     rows: list[list[str | float | int | None]] = []
     for name, fill in FILLS.items():

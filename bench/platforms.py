@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
-from bench.figures import Comparison, Finding
+from bench.figures import Comparison, Measurement
 from databricks_app.snapshot import lay_out
 from local.console import Console
 from local.database import stored_credential
@@ -125,7 +125,7 @@ RUNNERS = {
 }
 
 
-def by_platform(database: EmbeddedNeo4j, starts: int) -> list[Finding]:
+def by_platform(database: EmbeddedNeo4j, starts: int) -> list[Measurement]:
     """Cold starts of every platform whose runner is installed, in turn; of several, the first is not counted."""
     samples: dict[str, list[float]] = defaultdict(list)
     silent: dict[str, str] = {}

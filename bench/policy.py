@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from bench.figures import Comparison, Finding
+from bench.figures import Comparison, Measurement
 from bench.parts import alone
 from core.access.policy import parse_policy
 from core.identity.principal import Principal, PrincipalKind
@@ -69,7 +69,7 @@ def microseconds(decide: Callable[[Principal], object], principals: list[Princip
     return (time.perf_counter() - started) / len(principals) * 1e6
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """One decision of a policy of a thousand rules; the database is not asked."""
     text = policy_text(RULES)
     started = time.perf_counter()

@@ -13,19 +13,19 @@ from core.http import Request
 from core.settings import Settings
 from local.neo4j import EmbeddedNeo4j
 
-__all__ = ["Ask", "asking"]
+__all__ = ["AskTool", "asking"]
 
 VERSION = ("mcp-protocol-version", "2025-11-25")
 
 
-class Ask(Protocol):
+class AskTool(Protocol):
     """Calls a tool, or lists them all if none is named; returns the result."""
 
     async def __call__(self, tool: str | None, **arguments: Any) -> dict[str, Any]: ...
 
 
 @asynccontextmanager
-async def asking(database: EmbeddedNeo4j, *, uri: str | None = None) -> AsyncIterator[Ask]:
+async def asking(database: EmbeddedNeo4j, *, uri: str | None = None) -> AsyncIterator[AskTool]:
     """Someone who asks about ``database``, by another address if ``uri`` is one."""
     named = {
         "NEO4J_URI": uri or database.uri,

@@ -17,12 +17,28 @@ from itertools import count
 
 import neo4j
 
-from bench.caller import Caller
-from bench.figures import OURS, Comparison, Finding, Goal
+from bench.caller import McpCaller
+from bench.figures import OURS, Comparison, Goal, Measurement
 from bench.parts import alone
 from bench.rivals import Competitor, competitors, ours
 from local.neo4j import EmbeddedNeo4j
 from tests.support.tcp_proxy import TcpProxy
+
+__all__ = [
+    "AGAIN",
+    "DRIVER",
+    "FIRST",
+    "NEW",
+    "NO_TURNS",
+    "STATEMENT",
+    "Measured",
+    "Once",
+    "cold_driver",
+    "measure",
+    "new_statement",
+    "reading",
+    "warm_driver",
+]
 
 DRIVER = "bare Python driver"
 DISTANCES = (0, 5, 20, 50)
@@ -124,7 +140,7 @@ def cold_driver(stack: ExitStack, uri: str, password: str) -> Once:
     return once
 
 
-def reading(caller: Caller, tool: str) -> tuple[Once, Once]:
+def reading(caller: McpCaller, tool: str) -> tuple[Once, Once]:
     """Reads the same again, and reads something new."""
     return lambda: caller.read(tool, STATEMENT, PARAMETERS), lambda: caller.read(tool, new_statement(), PARAMETERS)
 
@@ -198,7 +214,7 @@ async def first_calls(told: Measured, competitor: Competitor, proxy: TcpProxy) -
         await told.add(SCHEMA, competitor.name, proxy, schema)
 
 
-async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
+async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Measurement]:
     measured = [Measured(distance) for distance in ((20,) if brief else DISTANCES)]
     async with AsyncExitStack() as stack:
         await warm(stack, database, measured, 1 if brief else 4)
@@ -209,7 +225,7 @@ async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
     return sorted(works, key=lambda one: list(GOALS).index(one.title))
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The four kinds of calls at each distance."""
     return asyncio.run(_measure(database, brief))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.figures import OFFICIAL, OURS, Comparison, Finding, Reached, Table, finding, reached, spread
+from bench.figures import OFFICIAL, OURS, Comparison, Measurement, Reached, Table, finding, reached, spread
 from bench.plots import bars, lines
 
 __all__ = ["render", "write"]
@@ -119,7 +119,7 @@ def _failed(parts: dict[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _chapter(findings: list[Finding], pictures: str, plots: dict[str, str]) -> Iterator[str]:
+def _chapter(findings: list[Measurement], pictures: str, plots: dict[str, str]) -> Iterator[str]:
     done = set()
     for one in findings:
         if isinstance(one, Table):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from bench.caller import Caller
+from bench.caller import McpCaller
 from bench.figures import OFFICIAL, OURS
 from local.neo4j.readiness import free_port
 
-__all__ = ["RIVALS", "Competitor", "competitors", "installed_rivals", "megabytes", "ours"]
+__all__ = ["RIVALS", "Competitor", "competitors", "installed_rivals", "megabytes", "ours", "processor_seconds"]
 
 RIVALS = Path(sys.prefix).parent / ".venv-rivals" / "bin"
 
@@ -59,9 +59,9 @@ class Competitor:
                 except subprocess.TimeoutExpired:
                     process.kill()
 
-    def caller(self) -> Caller:
+    def caller(self) -> McpCaller:
         """Someone who may call; enter it to say hello."""
-        return Caller(self.port, self.credentials)
+        return McpCaller(self.port, self.credentials)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         limit = time.monotonic() + 60

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import neo4j
 
-from bench.figures import Finding, Table
+from bench.figures import Measurement, Table
 from bench.parts import alone
 from bench.questions import asking
 from bench.tokens import tokens_of
@@ -61,7 +61,7 @@ async def read(database: EmbeddedNeo4j, times: int) -> list[str | float | int | 
     return [*(round(value) for value in (statistics.median(took), min(took), max(took))), turns, *sizes]
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The schema of each graph, which is grown in a database of its own."""
     rows: list[list[str | float | int | None]] = []
     with (

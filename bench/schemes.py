@@ -18,7 +18,7 @@ from pathlib import Path
 
 import neo4j
 
-from bench.figures import OURS, Comparison, Finding, Goal
+from bench.figures import OURS, Comparison, Goal, Measurement
 from bench.parts import alone
 from bench.read_latency import (
     AGAIN,
@@ -135,7 +135,7 @@ async def warm(
         await asyncio.to_thread(stack.close)
 
 
-def findings(measured: dict[str, Measured]) -> list[Finding]:
+def findings(measured: dict[str, Measured]) -> list[Measurement]:
     """One table for each work, one row for each scheme.
 
     Raises:
@@ -159,7 +159,7 @@ def findings(measured: dict[str, Measured]) -> list[Finding]:
     ]
 
 
-async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
+async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Measurement]:
     measured = {scheme: Measured(DISTANCE) for scheme in SCHEMES}
     with trusted_certificate() as certificate:
         await cold(database, certificate, {"bolt": Measured(DISTANCE)})  # the first process reads its files
@@ -169,7 +169,7 @@ async def _measure(database: EmbeddedNeo4j, brief: bool) -> list[Finding]:
     return findings(measured)
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """First, repeated and new reads over each scheme."""
     return asyncio.run(_measure(database, brief))
 

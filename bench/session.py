@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench.caller import Answer, CallFailed
-from bench.figures import Comparison, Finding, Goal, Table
+from bench.caller import CallFailed, McpAnswer
+from bench.figures import Comparison, Goal, Measurement, Table
 from bench.parts import alone
 from bench.rivals import Competitor, competitors
 from bench.tokens import tokens_of
@@ -62,14 +62,14 @@ class Session:
             self.schema_failed = schema.text if schema.failed else ""
             for number, statement in enumerate((*READS, WRONG, MENDED)):
 
-                def ask(statement: str = statement) -> Answer:
+                def ask(statement: str = statement) -> McpAnswer:
                     return caller.call(tool, query=statement, params={})
 
                 answer = self._step(STEPS[2 + number], ask)
                 if answer.failed != (statement == WRONG):
                     raise CallFailed(f"{self.competitor.name}, {STEPS[2 + number]}: {answer.text[:200]}")
 
-    def _step(self, name: str, once: Callable[[], Answer]) -> Answer:
+    def _step(self, name: str, once: Callable[[], McpAnswer]) -> McpAnswer:
         before, begun = self._proxy.turns, time.perf_counter()
         answer = once()
         self.took[name] = (time.perf_counter() - begun) * 1000
@@ -98,7 +98,7 @@ async def sessions(database: EmbeddedNeo4j, rounds: int) -> dict[str, list[Sessi
     return found
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """The session as a whole, its steps, and what the agent reads in it."""
     found = asyncio.run(sessions(database, 1 if brief else 5))
     unable = {name: "its schema needs APOC" for name, held in found.items() if held[0].schema_failed}
@@ -109,7 +109,7 @@ def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
         name: statistics.median(sum(one.turns.values()) - one.turns["schema"] for one in held)
         for name, held in found.items()
     }
-    findings: list[Finding] = [
+    findings: list[Measurement] = [
         Comparison(title, NO_SCHEMA, "ms", without, turns, goals=[Goal("ratio", 1, LIMIT)]),
         Comparison(
             title,

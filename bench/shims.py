@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from bench.figures import Comparison, Finding
+from bench.figures import Comparison, Measurement
 from bench.parts import alone
 from bench.platforms import settings_of
 from bench.shim_process import ADMITTED, CORE, SHIM
@@ -131,7 +131,7 @@ def added(rounds: Iterable[dict[str, list[float]]]) -> dict[str, list[float]]:
     return dict(medians)
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """A row for each platform."""
     rounds, calls = (2, 5) if brief else (15, 60)
     where = {

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from bench.caller import Caller
-from bench.figures import Comparison, Finding, Goal
+from bench.caller import McpCaller
+from bench.figures import Comparison, Goal, Measurement
 from bench.parts import alone
 from bench.rivals import Competitor, competitors, megabytes, processor_seconds
 from local.neo4j import EmbeddedNeo4j
@@ -55,10 +55,10 @@ def milliseconds(once: Callable[[], object], calls: int) -> list[float]:
     return took
 
 
-def calls_a_second(competitor: Competitor, callers: list[Caller], calls: int) -> float:
+def calls_a_second(competitor: Competitor, callers: list[McpCaller], calls: int) -> float:
     """All ``callers`` read ``calls`` times each, at once."""
 
-    def read(caller: Caller) -> None:
+    def read(caller: McpCaller) -> None:
         for _ in range(calls):
             caller.read(competitor.tool, SMALL, {"faa": "JFK"})
 
@@ -75,7 +75,7 @@ def _database_pid(database: EmbeddedNeo4j) -> int:
     return state.jvm.pid
 
 
-def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
+def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Measurement]:
     """Small reads, long answers and memory."""
     rounds, calls, each = (1, 10, 5) if brief else (5, 100, 50)
     one, many, rows, memory, idle, used, used_in_all = (defaultdict[str, list[float]](list) for _ in range(7))
@@ -95,10 +95,10 @@ def measure(database: EmbeddedNeo4j, *, brief: bool) -> list[Finding]:
             for competitor, process, callers in everybody:
                 name, tool, first = competitor.name, competitor.tool, callers[0]
 
-                def small(first: Caller = first, tool: str = tool) -> None:
+                def small(first: McpCaller = first, tool: str = tool) -> None:
                     first.read(tool, SMALL, {"faa": "JFK"})
 
-                def long(first: Caller = first, tool: str = tool) -> None:
+                def long(first: McpCaller = first, tool: str = tool) -> None:
                     first.read(tool, ROWS)
 
                 small()

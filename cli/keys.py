@@ -27,7 +27,7 @@ from core.errors import LocalError
 from core.identity.api_keys import new_key
 from core.identity.key_ring import ApiKey, KeyRing, parse_key_ring, render_key_ring
 from local.files import write_atomically
-from local.locks import FileLock, Mode
+from local.locks import FileLock, LockMode
 
 __all__ = ["create_key", "duration", "list_keys", "matching", "own_ring", "read_ring", "revoke_key", "ring_file"]
 
@@ -218,7 +218,7 @@ def _locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise LocalError(f"The key ring {path} cannot be locked: {error.strerror}.") from None
     with lock:
-        if not lock.acquire(Mode.EXCLUSIVE, timeout=_SECONDS_FOR_THE_LOCK):
+        if not lock.acquire(LockMode.EXCLUSIVE, timeout=_SECONDS_FOR_THE_LOCK):
             raise LocalError(f"Another command has locked the key ring {path} for too long. Try again.")
         yield
 

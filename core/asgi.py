@@ -17,7 +17,7 @@ from core.http import BodyLate, ClientGone, Request, Response, as_asked, plain
 from core.misconfigured import Misconfigured
 from core.settings import Settings
 
-__all__ = ["AsgiApp", "PlatformRequest", "Scope"]
+__all__ = ["AsgiApp", "Message", "PlatformRequest", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

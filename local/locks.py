@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["FileLock", "Mode", "is_held"]
+__all__ = ["FileLock", "LockMode", "is_held"]
 
 _SECONDS_BETWEEN_TRIES = 0.05
 
 
-class Mode(enum.IntEnum):
+class LockMode(enum.IntEnum):
     """How a lock is held: by any number of holders at once, or by one alone."""
 
     SHARED = fcntl.LOCK_SH
@@ -32,7 +32,7 @@ class FileLock:
         self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def acquire(self, mode: Mode, timeout: float = 0.0) -> bool:
+    def acquire(self, mode: LockMode, timeout: float = 0.0) -> bool:
         """Take the lock, or change how it is held, trying for ``timeout`` seconds; returns whether it is held so now.
 
         When a change of mode fails, the lock is no longer held at all.

@@ -13,7 +13,7 @@ import pytest
 
 from core.settings import Settings
 from local.console import Console
-from local.locks import FileLock, Mode
+from local.locks import FileLock, LockMode
 from local.neo4j import EmbeddedNeo4j
 from local.sample import load_sample
 
@@ -49,7 +49,7 @@ def sample_database(run_directory: Path, console: Console) -> Iterator[EmbeddedN
     """A database with the sample graph; tests read it only."""
     with EmbeddedNeo4j(data_dir=run_directory / "sample", console=console) as database:
         with FileLock(run_directory / "sample.loading") as loading, _driver(database) as driver:
-            assert loading.acquire(Mode.EXCLUSIVE, timeout=_LOADING_SECONDS)
+            assert loading.acquire(LockMode.EXCLUSIVE, timeout=_LOADING_SECONDS)
             load_sample(driver, database=database.database, console=console)
         yield database
 

@@ -14,7 +14,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 import core.errors
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("core", "cli", "local", "aws_lambda", "azure_function", "databricks_app")
+ROOMS = ("core", "cli", "local", "aws_lambda", "azure_function", "databricks_app", "bench")
 
 
 def modules() -> dict[str, ast.Module]:
@@ -71,13 +71,19 @@ def test_what_a_module_offers_exists_in_it() -> None:
         assert offered(tree) - known == set(), name
 
 
+def types_of(tree: ast.Module) -> Iterator[str]:
+    """The public classes of a module, and its names for types, such as ``Row = list[str]``."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and re.fullmatch("[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*", target.id):
+                    yield target.id
+
+
 def test_no_two_public_classes_or_types_have_one_name() -> None:
-    names = Counter(
-        node.name
-        for tree in MODULES.values()
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
+    names = Counter(name for tree in MODULES.values() for name in types_of(tree))
     assert {name for name, count in names.items() if count > 1} == set()
 
 

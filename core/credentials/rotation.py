@@ -32,7 +32,7 @@ from core.credentials.database_users import (
 )
 from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationInterrupted, RotationRefused, RotationUnderWay
-from core.credentials.rotation_turn import Administrator, AdministratorLogin, Mode, RotationTurns, Turn
+from core.credentials.rotation_turn import Administrator, AdministratorLogin, RotationMode, RotationTurns, Turn
 from core.deadline import Deadline
 
 __all__ = ["NO_ROLES", "Rotation", "RotationReport"]
@@ -71,7 +71,7 @@ class RotationReport:
     """
 
     secret: str
-    mode: Mode
+    mode: RotationMode
     former_user: str
     user: str
     done: bool
@@ -98,7 +98,7 @@ class Rotation:
         secret: RotatedSecret,
         administrator: Administrator | None,
         *,
-        mode: Mode = "two_users",
+        mode: RotationMode = "two_users",
         settle: float = 0.0,
         refused_pauses: tuple[float, ...] = _REFUSED_PAUSES,
         clock: Callable[[], float] = time.time,
@@ -109,7 +109,7 @@ class Rotation:
                 "administrator's credential, or rotate a single user."
             )
         self._secret = secret
-        self._mode: Mode = mode
+        self._mode: RotationMode = mode
         self._pauses = refused_pauses
         self._turns = RotationTurns(secret, administrator, mode=mode, settle=settle, clock=clock)
         self._text: SecretStr | None = None

@@ -20,9 +20,9 @@ from core.credentials.rotated_secret import RotatedSecret
 from core.credentials.rotation_errors import RotationRefused
 from core.errors import CredentialError
 
-__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "Mode", "RotationTurns", "Turn", "new_password"]
+__all__ = ["ALTERNATE", "Administrator", "AdministratorLogin", "RotationMode", "RotationTurns", "Turn", "new_password"]
 
-Mode = Literal["two_users", "single_user"]
+RotationMode = Literal["two_users", "single_user"]
 
 Administrator = Callable[[], Awaitable[Credential]]
 """Gives the administrator's credential, from a secret that no server for callers can read."""
@@ -82,13 +82,13 @@ class RotationTurns:
         secret: RotatedSecret,
         administrator: Administrator | None,
         *,
-        mode: Mode,
+        mode: RotationMode,
         settle: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
         self._administrator = administrator
-        self._mode: Mode = mode
+        self._mode: RotationMode = mode
         self._settle = settle
         self._clock = clock
 

@@ -9,7 +9,7 @@ from core.credentials.administrator import administrator_in
 from core.credentials.rotated_secret import PairedSecrets, WritableStore
 from core.credentials.rotation import Rotation, RotationReport
 from core.credentials.rotation_errors import RotationError
-from core.credentials.rotation_turn import Mode
+from core.credentials.rotation_turn import RotationMode
 from core.credentials.secret_store import SecretError, SecretStore
 
 __all__ = ["SETTLE", "rotate_each"]
@@ -29,7 +29,7 @@ async def rotate_each(
     administrators: SecretStore,
     admin_secret: str | None,
     *,
-    mode: Mode = "two_users",
+    mode: RotationMode = "two_users",
     settle: float = SETTLE,
 ) -> tuple[list[RotationReport], dict[str, RotationError | SecretError]]:
     """Rotate each of the secrets ``names``; returns what was done, and what failed by the name of the secret."""

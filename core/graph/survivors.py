@@ -21,11 +21,11 @@ from core.identity.principal import Identity
 from core.origin import Origin
 from core.remembered import BoundedMap
 
-__all__ = ["Ask", "Survivors"]
+__all__ = ["RunStatement", "Survivors"]
 
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[str, dict[str, Any], Deadline], Awaitable[list[list[Any]]]]
+RunStatement = Callable[[str, dict[str, Any], Deadline], Awaitable[list[list[Any]]]]
 """The rows of a statement of this server's own, asked on a connection that no caller waits for."""
 
 _RUNNING = (
@@ -51,7 +51,7 @@ _MOST_OF_ONE = 100
 class Survivors:
     """Remembers by caller which requests left a statement behind. An instance belongs to one event loop."""
 
-    def __init__(self, ask: Ask, *, most: int, noticed: Callable[[Origin], None] | None = None) -> None:
+    def __init__(self, ask: RunStatement, *, most: int, noticed: Callable[[Origin], None] | None = None) -> None:
         """``most`` statements may a caller leave running before their next ones are refused; ``noticed`` is told the
         origin of each that is seen to run on.
         """

@@ -16,9 +16,9 @@ from core.call import Call
 from core.errors import InvalidArguments
 from core.tools.arguments import understood
 
-__all__ = ["Handler", "ToolDeclaration"]
+__all__ = ["ToolDeclaration", "ToolHandler"]
 
-Handler = Callable[[Call, dict[str, Any]], Awaitable[CallToolResult]]
+ToolHandler = Callable[[Call, dict[str, Any]], Awaitable[CallToolResult]]
 """Answers one call with validated arguments. Raises `core.errors.ToolError` for what the agent should be told."""
 
 
@@ -36,7 +36,7 @@ class ToolDeclaration:
     input_schema: dict[str, Any]
     output_schema: dict[str, Any] | None
     annotations: ToolAnnotations
-    handler: Handler
+    handler: ToolHandler
     by_name_only: bool = False
 
     @cached_property

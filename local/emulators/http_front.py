@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope, Send
 
 __all__ = [
     "OF_THE_CONNECTION",
     "Answer",
     "HttpFront",
-    "Receive",
-    "Scope",
-    "Send",
     "body_of",
     "header_values",
     "json_answer",
 ]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 Answer = tuple[int, Iterable[tuple[str, str]], bytes]
 """The status, the headers without those of the connection, which a front adds itself, and the body."""

@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.locks import FileLock, Mode
+from local.locks import FileLock, LockMode
 from local.neo4j.download import Downloader
 from local.neo4j.errors import CacheUnusable, DiskFull, JarMismatch
 from local.neo4j.jars import NEO4J_VERSION, Jar, locked_jars
@@ -150,9 +150,9 @@ def _one_writer(directory: Path, console: Console) -> Iterator[None]:
     """Hold the lock of ``directory``: of several processes that miss jars, one downloads and the others wait."""
     lock = FileLock(directory / ".lock")
     try:
-        if not lock.acquire(Mode.EXCLUSIVE):
+        if not lock.acquire(LockMode.EXCLUSIVE):
             console.say("Another command is downloading Neo4j's jars; waiting for it …")
-            if not lock.acquire(Mode.EXCLUSIVE, timeout=_OTHER_DOWNLOAD_SECONDS):
+            if not lock.acquire(LockMode.EXCLUSIVE, timeout=_OTHER_DOWNLOAD_SECONDS):
                 raise CacheUnusable(
                     f"Another command has been downloading into {directory} for {_OTHER_DOWNLOAD_SECONDS:.0f} s. "
                     "End it, then run this one again."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from local.locks import FileLock, Mode, is_held
+from local.locks import FileLock, LockMode, is_held
 from local.neo4j.artifacts import default_cache_dir, ensure_jars, jars_directory
 from local.neo4j.data_directory import ELSEWHERE, DataDirectory, default_data_dir
 from local.neo4j.errors import (
@@ -151,9 +151,9 @@ class EmbeddedNeo4j:
         """Take the lease, make sure that a supervisor runs, and wait until its database answers."""
         started = time.monotonic()
         self._lease = FileLock(self._data.users_lock)
-        if not self._lease.acquire(Mode.SHARED):
+        if not self._lease.acquire(LockMode.SHARED):
             self._console.say("The database is stopping; waiting for it …")
-            if not self._lease.acquire(Mode.SHARED, timeout=_STOPPING_SECONDS):
+            if not self._lease.acquire(LockMode.SHARED, timeout=_STOPPING_SECONDS):
                 raise StartFailed(
                     f"The database in {self._data.path} has been stopping for {_STOPPING_SECONDS:.0f} s. Try again in "
                     "a moment."
@@ -186,7 +186,7 @@ class EmbeddedNeo4j:
         The lease is held, so a living supervisor stays; the start lock is held here, so only one is started.
         """
         with FileLock(self._data.start_lock) as starting:
-            if not starting.acquire(Mode.EXCLUSIVE, timeout=_STOPPING_SECONDS):
+            if not starting.acquire(LockMode.EXCLUSIVE, timeout=_STOPPING_SECONDS):
                 raise StartFailed(f"Another command is stuck starting the database in {self._data.path}. End it first.")
             deadline = time.monotonic() + _STOPPING_SECONDS
             while is_held(self._data.supervisor_lock):
@@ -244,7 +244,7 @@ class EmbeddedNeo4j:
         lease, self._lease = self._lease, None
         if lease is None:
             return
-        last = lease.acquire(Mode.EXCLUSIVE)
+        last = lease.acquire(LockMode.EXCLUSIVE)
         lease.close()
         if not last:
             return

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from local.files import write_atomically
-from local.locks import FileLock, Mode
+from local.locks import FileLock, LockMode
 from local.neo4j.configuration import jvm_arguments, neo4j_configuration
 from local.neo4j.data_directory import ELSEWHERE, DataDirectory
 from local.neo4j.diagnosis import LogReader, diagnose, rotate, storage_failure
@@ -177,7 +177,7 @@ class Supervisor:
     def _unused(self) -> bool:
         """Whether to stop: on request, or if no user is left. No new one can come then."""
         if not self._stopping:
-            self._stopping = not self._users.is_in_place() or self._users.acquire(Mode.EXCLUSIVE)
+            self._stopping = not self._users.is_in_place() or self._users.acquire(LockMode.EXCLUSIVE)
         return self._stopping
 
     def _stop(self) -> None:
@@ -205,7 +205,7 @@ def main() -> None:
     data = DataDirectory(arguments.data_dir)
     jars = [arguments.jars_dir / jar.relative_path for jar in locked_jars()]
     lock = FileLock(data.supervisor_lock)
-    if not lock.acquire(Mode.EXCLUSIVE, timeout=_LOCK_SECONDS):
+    if not lock.acquire(LockMode.EXCLUSIVE, timeout=_LOCK_SECONDS):
         sys.exit(ALREADY_SUPERVISED)
     readable, writable = os.pipe()
     if os.fork():

@@ -37,17 +37,17 @@ FOREACH (known IN CASE WHEN plane IS NULL THEN [] ELSE [plane] END | MERGE (f)-[
 """
 """Merges a batch of flights, each a list as ``_row`` makes it, with all their relationships."""
 
-Row = list[str | int | None]
+FlightRow = list[str | int | None]
 
 
-def flight_batches(flights: Iterable[FlightRecord], size: int) -> Iterator[list[Row]]:
+def flight_batches(flights: Iterable[FlightRecord], size: int) -> Iterator[list[FlightRow]]:
     """Cut ``flights`` into lists of at most ``size`` rows for ``FLIGHTS``."""
     rows = map(_row, flights)
     while batch := list(islice(rows, size)):
         yield batch
 
 
-def _row(flight: FlightRecord) -> Row:
+def _row(flight: FlightRecord) -> FlightRow:
     return [
         f"{flight.date}-{flight.carrier}-{flight.number}-{flight.origin}",
         flight.utc_hour,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import LiteralString, NamedTuple
 
-from local.sample.packed import Row
+from local.sample.packed import TableRow
 from local.sample.source import Source
 from local.sample.tallies import Tallies, Tally, clock
 
@@ -141,7 +141,7 @@ MERGE (w)-[:ON]->(day)
 def _airports(source: Source, tallies: Tallies) -> Iterator[GraphRow]:
     described = {row["faa"]: row for row in source.rows("airports")}
     undescribed = sorted(tallies.movements.keys() - described.keys())
-    for faa, row in [*described.items(), *((faa, Row()) for faa in undescribed)]:
+    for faa, row in [*described.items(), *((faa, TableRow()) for faa in undescribed)]:
         yield {
             "faa": faa,
             "latitude": _number(row.get("lat")),
@@ -156,10 +156,10 @@ def _airports(source: Source, tallies: Tallies) -> Iterator[GraphRow]:
         }
 
 
-def _planes(registered: list[Row], tallies: Tallies) -> Iterator[GraphRow]:
+def _planes(registered: list[TableRow], tallies: Tallies) -> Iterator[GraphRow]:
     known = {row["tailnum"]: row for row in registered}
     unknown = sorted({tail for _, tail in tallies.fleets} - known.keys())
-    for tail, row in [*known.items(), *((tail, Row()) for tail in unknown)]:
+    for tail, row in [*known.items(), *((tail, TableRow()) for tail in unknown)]:
         yield {
             "tail": tail,
             "airMinutes": tallies.air_minutes.get(tail or ""),

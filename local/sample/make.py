@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from local.sample.packed import FlightRecord, Row, pack
+from local.sample.packed import FlightRecord, TableRow, pack
 from local.sample.source import LICENCE, PACKAGE, PACKED
 
 __all__ = ["flights_of_the_package", "main", "rows_of_the_package"]
@@ -23,7 +23,7 @@ _MISSING = "NA"
 _SMALL = ("airlines", "airports", "planes", "weather")
 
 
-def rows_of_the_package(folder: Path, table: str) -> Iterator[Row]:
+def rows_of_the_package(folder: Path, table: str) -> Iterator[TableRow]:
     """The rows of one of the small tables as its CSV file in ``folder`` has them; a value that is missing is None."""
     with (folder / f"{table}.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

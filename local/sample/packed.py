@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-__all__ = ["FlightRecord", "Row", "flights_in", "pack", "table_in", "unpack"]
+__all__ = ["FlightRecord", "TableRow", "flights_in", "pack", "table_in", "unpack"]
 
-Row = dict[str, str | None]
+TableRow = dict[str, str | None]
 
 _NONE = -32768
 _DAY = 1440
@@ -62,7 +62,7 @@ class FlightRecord(NamedTuple):
         return self.departure_delay is not None and self.arrival_delay is None
 
 
-def pack(about: Mapping[str, str], tables: Mapping[str, Iterable[Row]], flights: Iterable[FlightRecord]) -> bytes:
+def pack(about: Mapping[str, str], tables: Mapping[str, Iterable[TableRow]], flights: Iterable[FlightRecord]) -> bytes:
     """The file's content. ``about`` is kept as it is: ``name``, ``version``, ``licence`` and so on."""
     ordered = sorted(
         flights, key=lambda flight: (flight.carrier, flight.number, flight.origin, flight.destination, flight)
@@ -99,7 +99,7 @@ def unpack(content: bytes) -> tuple[dict[str, Any], bytes]:
     return header, body
 
 
-def table_in(header: Mapping[str, Any], table: str) -> Iterator[Row]:
+def table_in(header: Mapping[str, Any], table: str) -> Iterator[TableRow]:
     """The rows of one of the small tables. Raises ``KeyError`` if no table has that name."""
     columns: dict[str, list[str | None]] = header["tables"][table]
     for values in zip(*columns.values(), strict=True):
@@ -169,7 +169,7 @@ def _known(value: int) -> int | None:
     return None if value == _NONE else value
 
 
-def _by_column(rows: Sequence[Row]) -> dict[str, list[str | None]]:
+def _by_column(rows: Sequence[TableRow]) -> dict[str, list[str | None]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import LocalError
-from local.sample.packed import FlightRecord, Row, flights_in, table_in, unpack
+from local.sample.packed import FlightRecord, TableRow, flights_in, table_in, unpack
 
 __all__ = ["LICENCE", "PACKAGE", "PACKED", "Source", "find_source"]
 
@@ -33,7 +33,7 @@ class Source:
     path: Path
     version: str
 
-    def rows(self, table: str) -> Iterator[Row]:
+    def rows(self, table: str) -> Iterator[TableRow]:
         """Yield the rows of ``airlines``, ``airports``, ``planes`` or ``weather``; a value that is missing is None.
 
         Raises LocalError when the file is missing or unreadable.

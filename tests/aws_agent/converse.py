@@ -11,9 +11,12 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
+from local.emulators.http_front import Answer, HttpFront, body_of, json_answer
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["PlannedModel"]
 

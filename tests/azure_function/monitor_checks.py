@@ -9,12 +9,12 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.emulators.azure.emulate import Subscription
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of
+from local.emulators.http_front import Answer, HttpFront, body_of
 from local.emulators.loopback_server import served
 from tests.azure_function.apps import call
 from tests.azure_function.azure_worker import invocation, worked
@@ -23,6 +23,9 @@ from tests.azure_function.worker_checks import FUNCTION_KEY, wwwroot
 from tests.azure_package.packers import ROOT, checkout, packed_by_azd
 from tests.support.canaries import WATCH
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 pytestmark = pytest.mark.processes
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench.caller import Caller, CallFailed
+from bench.caller import CallFailed, McpCaller
 
 pytestmark = pytest.mark.processes
 
@@ -58,7 +58,7 @@ def answered(told: dict[str, Any], **body: Any) -> str:
 def test_an_answer_as_json_and_one_as_events_are_read_alike(form: str) -> None:
     with (
         server(lambda told: (200, form.replace("{}", answered(told, result=TOOL)))) as (port, _),
-        Caller(port) as caller,
+        McpCaller(port) as caller,
     ):
         answer = caller.call("read-cypher", query="RETURN 1")
         assert (answer.text, answer.failed) == ("one two", False)
@@ -67,7 +67,7 @@ def test_an_answer_as_json_and_one_as_events_are_read_alike(form: str) -> None:
 def test_the_session_and_the_version_are_sent_from_the_second_request_on_and_credentials_always() -> None:
     with (
         server(lambda told: (200, answered(told, result=TOOL))) as (port, headers),
-        Caller(port, ("neo4j", "canary-password")) as caller,
+        McpCaller(port, ("neo4j", "canary-password")) as caller,
     ):
         caller.call("read-cypher")
     assert [one.get("mcp-session-id") for one in headers] == [None, "a session", "a session"]
@@ -77,7 +77,7 @@ def test_the_session_and_the_version_are_sent_from_the_second_request_on_and_cre
 
 
 def test_a_connection_that_the_server_has_closed_is_opened_again() -> None:
-    with server(lambda told: (200, answered(told, result=TOOL)), closes=True) as (port, _), Caller(port) as caller:
+    with server(lambda told: (200, answered(told, result=TOOL)), closes=True) as (port, _), McpCaller(port) as caller:
         assert caller.call("read-cypher").text == "one two"
 
 
@@ -90,13 +90,13 @@ def test_a_connection_that_the_server_has_closed_is_opened_again() -> None:
     ],
 )
 def test_what_is_no_result_is_a_failure_that_says_what_came(status: int, body: str, said: str) -> None:
-    with server(lambda _: (status, body)) as (port, _), pytest.raises(CallFailed, match=said), Caller(port):
+    with server(lambda _: (status, body)) as (port, _), pytest.raises(CallFailed, match=said), McpCaller(port):
         pass
 
 
 def test_a_read_that_is_an_error_of_the_tool_fails() -> None:
     wrong = {**TOOL, "isError": True}
-    with server(lambda told: (200, answered(told, result=wrong))) as (port, _), Caller(port) as caller:
+    with server(lambda told: (200, answered(told, result=wrong))) as (port, _), McpCaller(port) as caller:
         assert caller.call("read-cypher").failed
         with pytest.raises(CallFailed, match="one two"):
             caller.read("read-cypher", "RETURN 1")

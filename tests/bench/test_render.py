@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.figures import OFFICIAL, OURS, Comparison, Finding, Goal, Table, finding, reached, stored
+from bench.figures import OFFICIAL, OURS, Comparison, Goal, Measurement, Table, finding, reached, stored
 from bench.plots import DARK, LIGHT, TEXT, bars, lines
 from bench.render import render, write
 
@@ -30,7 +30,7 @@ def comparison(**changed: Any) -> Comparison:
     return Comparison(**{**fields, **changed})
 
 
-def part(*findings: Finding, failed: str = "", others: float | None = 0.02) -> dict[str, Any]:
+def part(*findings: Measurement, failed: str = "", others: float | None = 0.02) -> dict[str, Any]:
     return {
         "title": "Reads",
         "begun": "2026-11-26 02:00 UTC",
@@ -47,7 +47,7 @@ def results(**parts: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({"about": about, "parts": parts}))  # type: ignore[no-any-return]
 
 
-def text_of(*findings: Finding, **changed: Any) -> str:
+def text_of(*findings: Measurement, **changed: Any) -> str:
     return render(results(reads=part(*findings, **changed)), "pictures")[0]
 
 
@@ -56,7 +56,7 @@ def section(text: str, heading: str) -> str:
 
 
 def test_findings_come_back_from_json_as_they_were() -> None:
-    told: list[Finding] = [
+    told: list[Measurement] = [
         comparison(x=20.0, silent={"another": "is not installed"}),
         Table("t", ["a"], [["b"], [None]]),
     ]

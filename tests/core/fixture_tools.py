@@ -12,7 +12,7 @@ from core.access.grant import Grant, GrantFor
 from core.call import Call
 from core.errors import StatementError
 from core.tools.answer import success
-from core.tools.declaration import Handler, ToolDeclaration
+from core.tools.declaration import ToolDeclaration, ToolHandler
 
 
 def granting(tools: Iterable[ToolDeclaration]) -> GrantFor:
@@ -24,7 +24,7 @@ def granting(tools: Iterable[ToolDeclaration]) -> GrantFor:
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
 
-def tool(name: str, handler: Handler, input_schema: dict[str, Any] | None = None) -> ToolDeclaration:
+def tool(name: str, handler: ToolHandler, input_schema: dict[str, Any] | None = None) -> ToolDeclaration:
     """A tool that reads and takes no arguments unless ``input_schema`` says otherwise."""
     return ToolDeclaration(
         name=name,

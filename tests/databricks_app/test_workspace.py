@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from databricks.sdk.config import Config
 from pydantic import SecretStr
 
 from databricks_app.workspace import Workspace
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, json_answer
+from local.emulators.http_front import Answer, HttpFront, json_answer
 from local.emulators.loopback_server import served
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 ACCOUNT = "0d26daa6-5e44-4c97-a497-ef015f91254a"
 

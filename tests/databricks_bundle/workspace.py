@@ -6,12 +6,15 @@ Sources: https://docs.databricks.com/api/workspace/workspace and https://docs.da
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from local.emulators.databricks.api import WorkspaceApp
 from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
-from local.emulators.http_front import Answer, Receive, Scope, body_of, header_values, json_answer
+from local.emulators.http_front import Answer, body_of, header_values, json_answer
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 _LARGEST = 1 << 24
 _BYTES = [("content-type", "application/octet-stream")]

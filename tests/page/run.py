@@ -16,16 +16,20 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import neo4j
 
 from local.console import Console
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope
+from local.emulators.http_front import Answer, HttpFront
 from local.emulators.loopback_server import served
 from local.neo4j import EmbeddedNeo4j
 from local.sample import load_sample
 from tests.support.processes import environment, finished, running
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / "build" / "page"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of
+from local.emulators.http_front import Answer, HttpFront, body_of
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 
 class Collector(HttpFront):

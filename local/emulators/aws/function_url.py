@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.emulators.aws.account import Account
 from local.emulators.aws.environment import Function, FunctionFailed, Throttled
 from local.emulators.aws.events import BadResponse, event_of, http_response
 from local.emulators.aws.sigv4 import SignatureRefused, SignedRequest, SigV4Verifier
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
+from local.emulators.http_front import Answer, HttpFront, body_of, json_answer
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["FunctionUrl"]
 

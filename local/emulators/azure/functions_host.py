@@ -14,11 +14,14 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from local.emulators.azure.worker_process import APP_ROOT, Worker, WorkerFailed
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of
+from local.emulators.http_front import Answer, HttpFront, body_of
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["FunctionsHost", "HostKeys"]
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, json_answer
+from local.emulators.http_front import Answer, HttpFront, json_answer
 from local.emulators.issuer import Client, Issuer
 from local.emulators.issuer.trouble import Troubles
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["IdentityEndpoint"]
 

@@ -14,16 +14,19 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from pydantic import SecretStr
 
 from local.emulators.azure.tenant import VAULT_RESOURCE
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
+from local.emulators.http_front import Answer, HttpFront, body_of, json_answer
 from local.emulators.issuer import Issuer
 from local.emulators.issuer.subject_tokens import audiences_of
 from local.emulators.issuer.trouble import Troubles
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["KeyVaultApp"]
 

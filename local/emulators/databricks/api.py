@@ -10,19 +10,22 @@ import binascii
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from local.emulators.databricks.apps import EmulatedApps
 from local.emulators.databricks.apps_api import APPS_PATH, answer_about_apps
 from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, header_values, json_answer
+from local.emulators.http_front import Answer, HttpFront, body_of, header_values, json_answer
 from local.emulators.issuer import IssuerApp
 from local.emulators.loopback_server import served
 
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
+
 __all__ = ["WorkspaceApp", "running_workspace"]
 
-Handler = Callable[["WorkspaceApp", str, dict[str, Any]], dict[str, Any]]
+_ApiHandler = Callable[["WorkspaceApp", str, dict[str, Any]], dict[str, Any]]
 """Answers a request of a caller with some parameters."""
 
 _LARGEST = 1 << 20
@@ -164,7 +167,7 @@ def _list_acls(app: WorkspaceApp, caller: str, said: dict[str, Any]) -> dict[str
     return {"items": [{"principal": name, "permission": permission} for name, permission in permissions.items()]}
 
 
-_HANDLERS: dict[tuple[str, str], Handler] = {
+_HANDLERS: dict[tuple[str, str], _ApiHandler] = {
     ("GET", "/api/2.0/preview/scim/v2/Me"): _me,
     ("GET", "/api/2.0/secrets/get"): _get_secret,
     ("POST", "/api/2.0/secrets/put"): _put_secret,

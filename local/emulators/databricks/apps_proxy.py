@@ -17,14 +17,17 @@ from __future__ import annotations
 import secrets
 import uuid
 from http.cookies import CookieError, SimpleCookie
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 import httpx2
 
 from core.identity.resource_metadata import WELL_KNOWN, challenge
 from local.emulators.databricks.workspace import ApiError, EmulatedWorkspace
-from local.emulators.http_front import OF_THE_CONNECTION, Answer, HttpFront, Receive, Scope, body_of, header_values
+from local.emulators.http_front import OF_THE_CONNECTION, Answer, HttpFront, body_of, header_values
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["AppsProxy", "named"]
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from local.emulators.issuer import Client, Issuer, Resource, User
 
-__all__ = ["PERMISSIONS", "ApiError", "EmulatedWorkspace", "Scope"]
+__all__ = ["PERMISSIONS", "ApiError", "EmulatedWorkspace", "SecretScope"]
 
 PERMISSIONS = ("READ", "WRITE", "MANAGE")
 """Permissions for a scope; each includes those before it."""
@@ -38,7 +38,7 @@ class ApiError(Exception):
 
 
 @dataclass
-class Scope:
+class SecretScope:
     """A secret scope: the values by key, and the permissions by name."""
 
     values: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -55,7 +55,7 @@ class EmulatedWorkspace:
         self.id = id
         self.issuer = Issuer("databricks", service_principals, [Resource(id)], users=users)
         self._pats: dict[str, str] = {}
-        self._scopes: dict[str, Scope] = {}
+        self._scopes: dict[str, SecretScope] = {}
         self._lock = threading.Lock()
 
     @property
@@ -118,7 +118,7 @@ class EmulatedWorkspace:
             described["emails"] = [{"type": "work", "value": name, "primary": True}]
         return described
 
-    def scopes(self) -> dict[str, Scope]:
+    def scopes(self) -> dict[str, SecretScope]:
         """All scopes, by name."""
         with self._lock:
             return dict(self._scopes)
@@ -130,7 +130,7 @@ class EmulatedWorkspace:
                 raise ApiError(400, "INVALID_PARAMETER_VALUE", "The scope's name is not valid.")
             if scope in self._scopes:
                 raise ApiError(400, "RESOURCE_ALREADY_EXISTS", f"Scope {scope} already exists!")
-            self._scopes[scope] = Scope(permissions={owner: "MANAGE"})
+            self._scopes[scope] = SecretScope(permissions={owner: "MANAGE"})
 
     def delete_scope(self, name: str, *, by: str | None = None) -> None:
         """Take away the scope ``name``, with all that is in it."""
@@ -138,7 +138,7 @@ class EmulatedWorkspace:
         with self._lock:
             del self._scopes[name]
 
-    def scope(self, name: str, caller: str | None, permission: str) -> Scope:
+    def scope(self, name: str, caller: str | None, permission: str) -> SecretScope:
         """The scope ``name``, if ``caller`` has that permission for it; None stands for the operator of the workspace.
 
         Raises:

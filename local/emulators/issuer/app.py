@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from local.emulators.http_front import Answer, HttpFront, Receive, Scope, body_of, json_answer
+from local.emulators.http_front import Answer, HttpFront, body_of, json_answer
 from local.emulators.issuer.clients import OAuthError
 from local.emulators.issuer.entra_errors import EntraError
 from local.emulators.issuer.grants import token_response
 from local.emulators.issuer.issuer import Issuer
 from local.emulators.issuer.trouble import Trouble, Troubles
+
+if TYPE_CHECKING:
+    from core.asgi import Receive, Scope
 
 __all__ = ["IssuerApp"]
 
