@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.http import Request, Response, plain
-from core.identity.principal import Principal, PrincipalKind
+from core.identity.principal import NOT_PROVED, Principal, PrincipalKind
 
 __all__ = ["IAM_CLAIM", "iam_caller", "principal_of"]
 
@@ -35,8 +35,8 @@ async def iam_caller(request: Request) -> Principal | Response:
     if principal is None:
         return plain(
             401,
-            "The caller's identity is not proved: the request did not come through a function URL with AuthType "
-            "AWS_IAM. Sign it with SigV4 for the service lambda.",
+            f"{NOT_PROVED}: the request did not come through a function URL with AuthType AWS_IAM. Sign it with SigV4 "
+            "for the service lambda.",
         )
     return principal
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from core.page.page import Page
     from core.settings import Settings
 
-__all__ = ["NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend", "SubjectToken"]
+__all__ = ["NOTHING_HERE", "NOT_ADMITTED", "TOO_LARGE", "Application", "Authenticate", "CanSend", "SubjectToken"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ CanSend = Callable[[Response], bool]
 """Whether the platform can send a response of this size."""
 
 NOT_ADMITTED = "No rule of this server's policy admits you. Its operator can change that."
+
+NOTHING_HERE = f"There is nothing here. MCP is served at {MCP_PATH}."
 
 TOO_LARGE = (
     "The call was made, but its answer is larger than this platform can send, so it was left out. What a statement "
@@ -172,7 +174,7 @@ class Application:
         if self._page is not None and self._page.serves(request.path):
             return await self._answer_page(self._page, request, principal, grant, record)
         if request.path.rstrip("/") != MCP_PATH:
-            return plain(404, f"There is nothing here. MCP is served at {MCP_PATH}.")
+            return plain(404, NOTHING_HERE)
         if request.method != "POST":
             return plain(405, "MCP is served by POST only: this server keeps no session and opens no stream.", "POST")
         try:

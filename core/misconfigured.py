@@ -16,11 +16,11 @@ import logging
 from core.errors import Neo4jM2mError
 from core.http import HEALTH_PATH, JSON_HEADERS, Request, Response, as_asked, plain
 
-__all__ = ["Misconfigured"]
+__all__ = ["NOT_CONFIGURED", "Misconfigured"]
 
 logger = logging.getLogger(__name__)
 
-_SAID = "This server is not configured, and answers nobody. Its operator finds the reason in its log."
+NOT_CONFIGURED = "This server is not configured, and answers nobody. Its operator finds the reason in its log."
 
 
 class Misconfigured:
@@ -48,7 +48,7 @@ class Misconfigured:
             body = b"" if request.method == "HEAD" else b'{"status":"misconfigured"}'
             response = Response(503, dict(JSON_HEADERS), body)
         else:
-            response = plain(503, _SAID)
+            response = plain(503, NOT_CONFIGURED)
         response.headers["retry-after"] = str(self.waiting)
         return as_asked(response, request.method, request.headers)
 

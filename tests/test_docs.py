@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -132,6 +133,27 @@ def test_the_hooks_run_what_make_lint_runs() -> None:
 def test_every_link_of_the_chain_is_on_the_page_for_when_it_does_not_work() -> None:
     for link in (*INSIDE_LINKS, *OUTSIDE_LINKS):
         assert f"`{link}`" in DOCS["troubleshooting.md"]
+
+
+def texts_in_the_code() -> str:
+    """Every text that the server and the command line can say, in lower case; what they fill in is missing."""
+    return "\n".join(
+        node.value.lower()
+        for package in ("core", "cli", "aws_lambda", "azure_function", "databricks_app")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_every_text_on_the_page_for_when_it_does_not_work_is_said_by_the_code() -> None:
+    ours = DOCS["troubleshooting.md"].partition("## By the text")[2].partition("### AWS")[0]
+    quoted = re.findall(r"^\| `([^`]+)`", ours, re.MULTILINE)
+    assert len(quoted) >= 20
+    said = texts_in_the_code()
+    for text in quoted:
+        for part in re.split(r"…|: |\((?:DNS|TCP)\)| \(|/mcp", text):
+            assert part.strip(" .,()?").lower() in said, f"nothing says {part!r} of {text!r}"
 
 
 @pytest.mark.parametrize("client", CLIENTS)

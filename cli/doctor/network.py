@@ -23,7 +23,7 @@ def look_at_url(url: str) -> Finding:
     """Whether ``url`` may be called at all."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return Finding("URL", "failed", "This is no URL.", "Write it as https://HOST/mcp.")
+        return Finding("URL", "failed", "This is not a URL.", "Write it as https://HOST/mcp.")
     if parts.scheme == "http" and not is_local(url):
         return Finding(
             "URL", "failed", "The URL has no TLS, so a token would be readable on the way.", "Write https://."

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx2
 
-from core.application import NOT_ADMITTED
+from core.application import NOT_ADMITTED, NOTHING_HERE
+from core.identity.principal import CANNOT_CHECK, NOT_PROVED
+from core.misconfigured import NOT_CONFIGURED
 
 __all__ = ["cause_of", "object_in", "said_by"]
 
@@ -46,7 +48,7 @@ def _json_in(answer: httpx2.Response) -> tuple[bool, Any]:
 
 
 def cause_of(answer: httpx2.Response, platform: str | None, who: str) -> Cause:
-    """Why ``answer`` is no answer of MCP: what is wrong, and what mends it. ``who`` is what `policy explain` takes."""
+    """Why ``answer`` is not one of MCP: what is wrong, and what mends it. ``who`` is what `policy explain` takes."""
     said = said_by(answer)
     for known in (_ours, _PLATFORMS.get(platform or "", _nothing)):
         cause = known(answer, said, who)
@@ -60,9 +62,9 @@ def _ours(answer: httpx2.Response, said: str, who: str) -> Cause | None:
     status = answer.status_code
     if said == NOT_ADMITTED:
         return said, _ADMIT + who
-    if "is not configured" in said:
+    if said == NOT_CONFIGURED:
         return said, "Look at the server's log: it names the setting and the reason. Correct it, and deploy again."
-    if status == 401 and "Who calls is not proved" in said:
+    if status == 401 and said.startswith(NOT_PROVED):
         if "expired" in said:
             return said, "Get a new token, and look at the clocks of this machine and the server."
         if "audience" in said:
@@ -70,11 +72,11 @@ def _ours(answer: httpx2.Response, said: str, who: str) -> Cause | None:
         return said, "Look at docs/troubleshooting.md under this text; the server's audit log has the same reason."
     if status == 403 and answer.headers.get("www-authenticate", "").startswith("Bearer"):
         return said, "Give the caller a role or scope that NEO4J_M2M_ISSUERS asks for, then get a new token."
-    if status == 404 and "MCP is served at" in said:
+    if said == NOTHING_HERE:
         return said, "End the URL in /mcp."
     if status == 421:
         return said, "Call the server by localhost or 127.0.0.1, or start it with callers who prove who they are."
-    if status == 503 and "cannot be proved now" in said:
+    if status == 503 and said.startswith(CANNOT_CHECK):
         return said, "The issuer's keys or the key ring are out of reach: open the way from the server to them."
     return None
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
 from core.http import JSON_HEADERS, Request, Response, plain
 from core.identity.key_ring import KEY_PREFIX
-from core.identity.principal import Principal
+from core.identity.principal import CANNOT_CHECK, NOT_PROVED, Principal
 from core.identity.resource_metadata import ResourceMetadata, challenge
 from core.identity.tokens import TokenVerifier
 
@@ -74,7 +74,7 @@ class BearerDoor:
         except IssuerUnavailable as refusal:
             logger.warning("request %s was refused with 503: %s", request.request_id, refusal)
             reason = str(refusal).rstrip(".")
-            response = plain(503, f"The caller's identity cannot be checked now: {reason}. Try again in a few seconds.")
+            response = plain(503, f"{CANNOT_CHECK}: {reason}. Try again in a few seconds.")
             response.headers["retry-after"] = str(max(1, math.ceil(refusal.retry_after)))
             return response
 
@@ -98,7 +98,7 @@ class BearerDoor:
 
     def _unauthenticated(self, request: Request, reason: str) -> Response:
         """RFC 6750 section 3.1: a caller that presented nothing learns where to get a token, but no error code."""
-        response = plain(401, f"The caller's identity is not proved: {reason or 'the request carries no credential'}.")
+        response = plain(401, f"{NOT_PROVED}: {reason or 'the request carries no credential'}.")
         response.headers["www-authenticate"] = challenge(
             error="invalid_token" if reason else None,
             error_description=reason or None,

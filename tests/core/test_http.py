@@ -63,7 +63,7 @@ def test_a_form_of_the_refusal_does_not_depend_on_how_often_it_is_asked_for() ->
 
 
 async def refused(request: Request) -> Principal | Response:
-    return plain(401, "Who calls is not proved: the request carries no credential.")
+    return plain(401, "The caller's identity is not proved: the request carries no credential.")
 
 
 async def broken(request: Request) -> Principal | Response:
@@ -73,7 +73,7 @@ async def broken(request: Request) -> Principal | Response:
 @pytest.mark.parametrize(
     ("app", "path", "body", "status", "said"),
     [
-        (application(who=refused), "/mcp", b"{}", 401, "Who calls is not proved"),
+        (application(who=refused), "/mcp", b"{}", 401, "The caller's identity is not proved"),
         (application(grant_for=lambda principal: None), "/mcp", b"{}", 403, NOT_ADMITTED),
         (application(), "/sse", b"{}", 404, "MCP is served at /mcp"),
         (application(), "/health", b"{}", 405, "with GET"),

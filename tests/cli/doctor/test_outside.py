@@ -10,10 +10,12 @@ import pytest
 from cli.doctor import outside as outside_module
 from cli.doctor.outside import OUTSIDE_LINKS, Outside, look_outside
 from cli.settings import CommandLineSettings
-from core.application import NOT_ADMITTED
+from core.application import NOT_ADMITTED, NOTHING_HERE
 from core.finding import Finding
 from core.http import as_asked, plain
 from core.identity.api_keys import new_key
+from core.identity.principal import NOT_PROVED
+from core.misconfigured import NOT_CONFIGURED
 from tests.cli.doctor.platform import Answer, Respond, answering, json_answer
 
 KEY = new_key().text.get_secret_value()
@@ -47,11 +49,9 @@ def server(**changed: Any) -> Respond:
         if path == "/health":
             return json_answer(200, {"status": "ok", "database": "up"})
         if path != "/mcp":
-            return 404, {"content-type": "text/plain"}, b"There is nothing here. MCP is served at /mcp.\n"
+            return 404, {"content-type": "text/plain"}, NOTHING_HERE.encode()
         if not proven(headers):
-            refused: Answer = changed.get(
-                "unproven", ours(401, "Who calls is not proved: the request carries no credential.")
-            )
+            refused: Answer = changed.get("unproven", ours(401, f"{NOT_PROVED}: the request carries no credential."))
             return refused
         message = json.loads(body)
         name = message["params"].get("name")
@@ -134,13 +134,13 @@ FAULTS: dict[str, tuple[str | None, dict[str, Any], str, str]] = {
     ),
     "a token for another audience": (
         "azure",
-        {"proven": ours(401, "Who calls is not proved: the token is for another audience.")},
+        {"proven": ours(401, f"{NOT_PROVED}: the token was issued for another audience than this server.")},
         "admitted",
         "--scope",
     ),
     "a token that has expired": (
         "azure",
-        {"proven": ours(401, "Who calls is not proved: the token has expired.")},
+        {"proven": ours(401, f"{NOT_PROVED}: the token has expired.")},
         "admitted",
         "look at the clocks",
     ),
@@ -153,9 +153,7 @@ FAULTS: dict[str, tuple[str | None, dict[str, Any], str, str]] = {
     "a setting that does not parse": (
         None,
         {
-            "proven": ours(
-                503, "This server is not configured, and answers nobody. Its operator finds the reason in its log."
-            )
+            "proven": ours(503, NOT_CONFIGURED),
         },
         "admitted",
         "names the setting",
@@ -291,13 +289,13 @@ def test_a_server_that_asks_nobody_for_a_proof(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_url_that_is_none_or_has_no_tls() -> None:
-    for url, said in (("graph.example.com/mcp", "no URL"), ("http://graph.example.com/mcp", "no TLS")):
+    for url, said in (("graph.example.com/mcp", "not a URL"), ("http://graph.example.com/mcp", "no TLS")):
         findings, _ = look_outside(Outside(url, None, "none", settings()))
         assert said in failure(findings, "URL")
 
 
 def test_a_url_without_its_path_is_told_of() -> None:
-    findings = looked(server(**{"/": ours(404, "There is nothing here. MCP is served at /mcp.")}), path="/")
+    findings = looked(server(**{"/": ours(404, NOTHING_HERE)}), path="/")
     assert (findings[0].state, findings[0].remedy) == ("warning", "End the URL in /mcp.")
 
 
