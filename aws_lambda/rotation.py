@@ -49,7 +49,7 @@ def handler(event: Any, context: Any) -> None:
     try:
         told = _Event.model_validate(event)
     except ValidationError:
-        raise RotationRefused("This is no step of a rotation. Let Secrets Manager call this function.") from None
+        raise RotationRefused("This is not a step of a rotation. Let Secrets Manager call this function.") from None
     try:
         asyncio.run(_do(told))
     except Neo4jM2mError as error:

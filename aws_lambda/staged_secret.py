@@ -52,7 +52,7 @@ class StagedSecret:
 
         Raises:
             SecretError: The secret cannot be read.
-            RotationRefused: Secrets Manager does not rotate it, or this is no rotation of it that is under way.
+            RotationRefused: Secrets Manager does not rotate it, or no such rotation of it is under way.
         """
         described = await self._secrets.ask("describe_secret", self.name)
         if not described.get("RotationEnabled"):

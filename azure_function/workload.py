@@ -112,7 +112,7 @@ class OwnIdentity:
             info: AccessTokenInfo = credential.get_token_info(*scopes, options=options)
         except AzureError as error:
             raise self._explained(error) from None
-        except Exception as error:  # noqa: BLE001 - an answer that is no JSON is raised as whatever met it
+        except Exception as error:  # noqa: BLE001 - an answer that is not JSON raises whatever its reader raised
             self._forget()
             raise TokenUnavailable(f"{self._name()} got no token: {type(error).__name__}.") from None
         return info

@@ -13,7 +13,7 @@ _SHOWN = ("iss", "aud", "azp", "appid", "client_id", "oid", "sub", "tid", "idtyp
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of ``token``, not verified: that is the server's business. Empty if it is no JWT."""
+    """The claims of ``token``, not verified: that is the server's business. Empty if it is not a JWT."""
     try:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
@@ -25,7 +25,7 @@ def described(token: str) -> str:
     """What ``token`` says of issuer, audience, client and roles, and how long it lasts."""
     claims = claims_of(token)
     if not claims:
-        return "it is no JWT, so its claims cannot be shown"
+        return "it is not a JWT, so its claims cannot be shown"
     parts = [f"{name} {_text(claims[name])}" for name in _SHOWN if name in claims]
     end = claims.get("exp")
     if isinstance(end, int | float):

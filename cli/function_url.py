@@ -11,6 +11,6 @@ _HOST = re.compile(r"[a-z0-9-]+\.lambda-url\.([a-z0-9-]+)\.on\.aws")
 
 
 def region_in(url: str) -> str | None:
-    """The AWS region that ``url`` names; None if it is no function URL."""
+    """The AWS region that ``url`` names; None if it is not a function URL."""
     found = _HOST.fullmatch(urlsplit(url).hostname or "")
     return found[1] if found else None

@@ -55,7 +55,7 @@ def is_listed(host: str, hosts: Hosts) -> bool:
 
 
 def require_safe(host: str, address: str) -> None:
-    """Return if ``host`` may be asked at ``address``, one that its name stands for; a name is no address, and passes.
+    """Return if ``host`` may be asked at ``address``, which its name stands for; a name itself passes.
 
     Private addresses are allowed, since an issuer may be in the same network.
 

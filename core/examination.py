@@ -199,11 +199,16 @@ async def _guard(scope: DatabaseScope, deadline: Deadline) -> Finding:
                 await scope.guard.require_read(statement, {}, deadline=deadline)
             except (NotReadOnly, StatementError):
                 continue
-            return Finding("guard", "failed", f"It lets through what is no read: {statement}", "Report this at once.")
+            return Finding(
+                "guard",
+                "failed",
+                f"It accepts a statement that writes: {statement}",
+                "Report this at once.",
+            )
     except ToolError as error:
         return Finding("guard", "failed", f"It could not be tried: {error}")
     return Finding(
-        "guard", "ok", f"It refuses {len(_MUST_BE_REFUSED)} statements that are no reads, and lets one pass."
+        "guard", "ok", f"It refuses {len(_MUST_BE_REFUSED)} statements that do more than read, and accepts a read."
     )
 
 

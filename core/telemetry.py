@@ -4,7 +4,7 @@ One span a call, and for all calls the counters, the histogram and the gauge bel
 in, which tool was called, what became of the call and how long it took: never a statement, a value, or who called.
 Where they go is said by OpenTelemetry's own variables (``OTEL_…``), not by this server.
 
-The API comes with the SDK for MCP, which makes a span of each message. OpenTelemetry's SDK is no part of this server:
+The API comes with the SDK for MCP, which makes a span of each message. OpenTelemetry's SDK is not part of this server:
 a layer of Lambda, an agent of the platform, or the extra ``telemetry`` brings it. This module imports neither until a
 `Telemetry` is made, so that a server without it pays nothing.
 

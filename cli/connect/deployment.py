@@ -83,7 +83,7 @@ def deployment_of(arguments: argparse.Namespace) -> Deployment:
     if url is not None:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s'\"\\`$]", url):
-            raise LocalError(f"{url!r} is no URL. Write it as https://HOST/mcp.")
+            raise LocalError(f"{url!r} is not a URL. Write it as https://HOST/mcp.")
         path = parts.path.rstrip("/")
         url = f"{parts.scheme}://{parts.netloc}{path if path.endswith('/mcp') else f'{path}/mcp'}"
     return Deployment(url, arguments.name, known)
@@ -98,7 +98,7 @@ def _outputs(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise LocalError(f"The outputs in {path} cannot be read ({type(error).__name__}).") from None
     except ValueError:
-        raise LocalError(f"The outputs in {path} are no JSON.") from None
+        raise LocalError(f"The outputs in {path} are not JSON.") from None
     if isinstance(document, list):
         pairs = {str(entry.get("OutputKey")): entry.get("OutputValue") for entry in document if isinstance(entry, dict)}
     elif isinstance(document, dict):

@@ -258,7 +258,7 @@ async def _run(
     except (DriverError, TimeoutError, OSError) as error:
         raise RotationInterrupted(
             f"The database does not answer ({type(error).__name__}). Look at its state and at the network between; "
-            "then rotate again: what was begun is finished."
+            "then rotate again: that finishes what was begun."
         ) from None
 
 
@@ -276,7 +276,7 @@ def _explained(error: Neo4jError) -> RotationInterrupted | RotationRefused:
     if code == _ACCESS_MODE:
         return _WriteRefused("The database does not let anybody write in READ access mode.")
     if code == _ARGUMENT:
-        return _ArgumentError("The database does not take a user name or password as it is written.")
+        return _ArgumentError("The database does not accept the user name or password in this form.")
     if code == _UNSUPPORTED or error.gql_status == _NOT_IN_THIS_EDITION:
         return _NotInThisEdition("This edition of the database has no such command.")
     if code in _READ_ONLY:
@@ -287,4 +287,4 @@ def _explained(error: Neo4jError) -> RotationInterrupted | RotationRefused:
         return RotationRefused(
             f"The database refuses a command of the rotation ({code}). Look that code up in its documentation."
         )
-    return RotationInterrupted(f"The database fails ({code}). Rotate again later: what was begun is finished.")
+    return RotationInterrupted(f"The database fails ({code}). Rotate again later: that finishes what was begun.")

@@ -121,7 +121,7 @@ async def _stored_already(store: WritableStore, secret: str, uri: str, admin: Pa
     name = found.login.username if found is not None and isinstance(found.login, PasswordLogin) else None
     if found is None or name not in (admin.username, user, user + ALTERNATE):
         raise RotationRefused(
-            f"The secret {secret} holds something else than a login of {user} or of the administrator. Choose another "
+            f"The secret {secret} does not hold a login of {user} or of the administrator. Choose another "
             "secret, or delete that one first."
         )
     if name == admin.username or not isinstance(found.login, PasswordLogin):

@@ -127,7 +127,7 @@ class Rotation:
         except TimeoutError:
             raise RotationInterrupted(
                 f"The rotation of {self._secret.name} took longer than {_RUN_SECONDS:g} seconds. Rotate again later: "
-                "what was begun is finished."
+                "that finishes what was begun."
             ) from None
         return self._report(turn, done=True, resumed=resumed, edition=edition, notes=notes)
 
@@ -195,7 +195,7 @@ class Rotation:
         elif self._mode == "two_users":
             for role in sorted(former.roles - {"PUBLIC"}):
                 if not await users.execute("GRANT ROLE $role TO $name", role=role, name=name):
-                    notes.append(f"The role {role} could not be given to {name}: this database does not let it be.")
+                    notes.append(f"The role {role} could not be given to {name}: this database does not allow it.")
             if former.home is not None and not await users.execute(
                 "ALTER USER $name SET HOME DATABASE $home", name=name, home=former.home
             ):
@@ -216,8 +216,8 @@ class Rotation:
         extra = (there.roles or frozenset()) - former.roles if there is not None else frozenset()
         if there is not None and extra:
             raise RotationRefused(
-                f"The user {there.name} has roles that {former.name} has not ({', '.join(sorted(extra))}), so that it "
-                "is no second user of that pair. Revoke them, or drop that user."
+                f"The user {there.name} has roles that {former.name} does not have ({', '.join(sorted(extra))}), so it "
+                "cannot be the second user of that pair. Revoke them, or drop that user."
             )
 
     async def test(self) -> None:
@@ -253,8 +253,8 @@ class Rotation:
             if await self._lets_in(turn, login):
                 return
         raise RotationRefused(
-            f"The database refuses the login that the secret {self._secret.name} holds, so that it proves nothing. "
-            "Write a login into it that works; then rotate."
+            f"The database refuses the login in the secret {self._secret.name}, so the rotation cannot trust that "
+            "secret. Write a login that works into it; then rotate."
         )
 
     async def _set_own(self, turn: Turn) -> None:
@@ -288,7 +288,7 @@ class Rotation:
                 return
         raise RotationInterrupted(
             f"The database does not let {login.username} in with the new password. Nothing was published. Rotate "
-            "again: it is set again."
+            "again: that sets it again."
         )
 
     def _report(self, turn: Turn, *, done: bool, resumed: bool, edition: str, notes: tuple[str, ...]) -> RotationReport:

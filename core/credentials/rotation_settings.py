@@ -18,7 +18,7 @@ class RotationSettings(Settings):
         None,
         min_length=1,
         description="The secret with the credential of the database's administrator, which the server must not be able "
-        "to read. `single_user` does without.",
+        "to read. `single_user` needs none.",
     )
     rotation_mode: Literal["two_users", "single_user"] = Field(
         "two_users",

@@ -160,7 +160,7 @@ def _bolt(target: _Target, said: bytes) -> Finding:
     if len(said) < len(_NO_VERSION):
         return _failed(
             "Bolt",
-            f"{target.address} does not answer as Bolt does: it is another service, or no Neo4j yet.",
+            f"{target.address} does not answer as Bolt does: it is another service, or Neo4j has not started yet.",
             f"Correct host and port in NEO4J_URI or in the secret (Bolt's port is {BOLT_PORT}).",
         )
     if said == _NO_VERSION:

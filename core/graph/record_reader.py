@@ -49,7 +49,7 @@ class RecordTooLarge(DriverError):
 
 
 class MessageTooLarge(DriverError):
-    """An answer that is no record, an error most likely, has more bytes than are read. As for `RecordTooLarge`."""
+    """An answer other than a record, most likely an error, has more bytes than are read. As for `RecordTooLarge`."""
 
 
 class RecordReader:

@@ -1,6 +1,6 @@
 """A schema as text that a model reads: what its JSON says, in a third of the room.
 
-A line for each label, relationship type, index and constraint, in the notation of Cypher. Names that are no plain
+A line for each label, relationship type, index and constraint, in the notation of Cypher. Names that are not plain
 identifiers stand in backticks, as a statement would have them, so that no name can look like a line of its own.
 """
 

@@ -48,7 +48,7 @@ def failure(error: ToolError, *, settings: Settings) -> CallToolResult:
     """The answer of a call that failed in a way that the agent can act on.
 
     The sentence of ``error`` is this server's own; its ``detail`` is data of the graph or the database's words about
-    it. Both are cut where they are long: an error is no way around the limits of an answer.
+    it. Both are cut where they are long: an error must not pass the limits of an answer.
     """
     text = _cut(str(error), _LONGEST_SENTENCE, 0)
     if error.detail:

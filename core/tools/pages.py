@@ -116,7 +116,7 @@ def continuation(statement: str) -> Continuation:
 
 
 def _at_top(tokens: Sequence[Token], start: int = 0) -> Iterator[tuple[int, Token]]:
-    """The tokens outside of all brackets, that are no names of properties, labels or parameters."""
+    """The tokens outside of all brackets, that are not names of properties, labels or parameters."""
     depth = 0
     for index in range(start, len(tokens)):
         token = tokens[index]

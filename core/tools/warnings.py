@@ -1,6 +1,6 @@
 """Why an answer may not be what was meant: warnings of the database about a statement, with names that do exist.
 
-A misspelt label is no error to the database: it answers no rows. The agent would take that for the truth.
+For the database a misspelt label is not an error: it answers no rows. The agent would take that for the truth.
 """
 
 from __future__ import annotations

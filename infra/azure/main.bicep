@@ -186,7 +186,7 @@ param rotationDays int = 30
 @description('The names of the secrets that are rotated, with commas between them; if empty, secretName. Each has database users of its own.')
 param rotatedSecrets string = ''
 
-@description('The name of the secret with the credential of the database\'s administrator, in a vault of its own, which only the rotation reads. single_user does without.')
+@description('The name of the secret with the credential of the database\'s administrator, in a vault of its own, which only the rotation reads. single_user needs none.')
 @minLength(1)
 @maxLength(127)
 param adminSecretName string = 'neo4j-administrator'
@@ -240,11 +240,11 @@ var problems = filter([
   empty(publicUrl) || startsWith(publicUrl, 'https://') ? '' : 'publicUrl has to begin with https://.'
   rotates && contains(rotated, '') ? 'rotatedSecrets (azd: ROTATED_SECRETS) names a secret without a name: write the names with one comma between two.' : ''
   rotates && contains(rotated, adminSecretName) ? 'rotatedSecrets names the administrator\'s secret, which is in another vault: rotate only what the server reads.' : ''
-  rotates && !empty(keysSecretName) && contains(rotated, keysSecretName) ? 'rotatedSecrets names the secret with the API keys, which is no login of the database.' : ''
+  rotates && !empty(keysSecretName) && contains(rotated, keysSecretName) ? 'rotatedSecrets names the secret with the API keys, which is not a login of the database.' : ''
   rotationEvents == 'true' && !rotates ? 'rotationEvents is true, and nothing rotates: set rotation (azd: ROTATION), too.' : ''
   rotationEvents == 'true' && inbound == 'private' ? 'rotationEvents is true, and inbound is private: Event Grid reaches no app that is private. Leave it false; the daily timer rotates without events.' : ''
-  empty(alertEmail) || contains(alertEmail, '@') ? '' : 'alertEmail is no mail address.'
-  empty(foundryProjectId) || length(split(foundryProjectId, '/')) == 11 && contains(toLower(foundryProjectId), '/providers/microsoft.cognitiveservices/accounts/') ? '' : 'foundryProjectId (azd: FOUNDRY_PROJECT_ID) is no resource id of a project: /subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…/projects/… .'
+  empty(alertEmail) || contains(alertEmail, '@') ? '' : 'alertEmail is not a mail address.'
+  empty(foundryProjectId) || length(split(foundryProjectId, '/')) == 11 && contains(toLower(foundryProjectId), '/providers/microsoft.cognitiveservices/accounts/') ? '' : 'foundryProjectId (azd: FOUNDRY_PROJECT_ID) is not the resource id of a project: /subscriptions/…/resourceGroups/…/providers/Microsoft.CognitiveServices/accounts/…/projects/… .'
 ], each => !empty(each))
 
 var suffix = empty(problems) ? uniqueString(resourceGroup().id, name) : fail(join(problems, ' '))

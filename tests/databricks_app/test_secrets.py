@@ -220,6 +220,6 @@ async def test_a_permission_secret_or_scope_that_is_taken_away_ends_access_withi
         else:
             scope.delete_scope("neo4j")
 
-    # With what the app found at its start as the first value: that is no reason to go on with it.
+    # With what the app found at its start as the first value: that is not a reason to go on with it.
     store = SecretScopes(told, first_name="neo4j/credential", first=SecretStr(value))
     await ends_within_the_setting(store, "neo4j/credential", withdraw, error, Clock(monkeypatch))

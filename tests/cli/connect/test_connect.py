@@ -171,7 +171,7 @@ def test_the_outputs_of_a_deployment_fill_in_the_url(
 @pytest.mark.parametrize("url", ["https://h/mcp'; rm -rf ~ #", "ftp://h/mcp", "https://", "https://h/$(id)"])
 @pytest.mark.parametrize("target", ["inspector", "agentcore"])
 def test_a_url_that_a_shell_would_obey_is_refused(target: str, url: str) -> None:
-    with pytest.raises(LocalError, match="is no URL"):
+    with pytest.raises(LocalError, match="is not a URL"):
         run_connect(build_parser().parse_args(["connect", target, "--url", url]))
 
 

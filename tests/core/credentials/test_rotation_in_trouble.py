@@ -137,7 +137,7 @@ async def test_an_administrator_who_is_refused_ends_the_rotation_and_no_password
 async def test_a_database_that_takes_no_changes_ends_the_rotation_and_the_next_one_finishes_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Community cannot be made to refuse changes of users; the code is the one of a member that is no leader."""
+    """Community cannot be made to refuse changes of users; the code is the one of a member that is not the leader."""
     begun = place.rotation()
     await begun.create()
     real = database_users._run

@@ -99,7 +99,7 @@ async def test_who_writes_another_users_name_into_the_secret_gets_no_password_of
     victim = f"victim{secrets.token_hex(4)}"
     known = place.new_user(victim)
     await place.store.write(SECRET, SecretStr(place.fields(victim, f"{CANARY}-guessed")))
-    with pytest.raises(RotationRefused, match="proves nothing"):
+    with pytest.raises(RotationRefused, match="cannot trust that secret"):
         await place.rotation(mode=mode).run()
     assert place.lets_in(PasswordLogin(username=victim, password=SecretStr(known)))
     partner = f"{victim}_alternate"

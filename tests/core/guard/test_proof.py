@@ -83,7 +83,7 @@ def test_a_clause_that_acts_or_that_nobody_knows_is_never_proved_wherever_it_sta
         for at in range(len(words) + 1):
             tried += 1
             text = " ".join((*words[:at], clause, *words[at:]))
-            # A word after a dot, a colon or a dollar sign is a name, so that the clause is no clause.
+            # A word after a dot, a colon or a dollar sign is a name, so it does not begin a clause.
             before = words[at - 1][-1:] if at else ""
             assert before in (".", ":", "$", "&", "!") or not proved(text), text
     assert tried > 500

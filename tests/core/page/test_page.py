@@ -270,7 +270,7 @@ async def test_a_script_of_another_site_is_refused_and_a_link_from_there_leads_h
         assert (await application.handle(request)).status == 403
     link = (("sec-fetch-site", site), ("sec-fetch-mode", "navigate"))
     assert (await application.handle(get("/", *link))).status == 200
-    assert (await application.handle(post(HI, *link))).status == 403, "a form is no link"
+    assert (await application.handle(post(HI, *link))).status == 403, "a form is not a link"
 
 
 async def test_a_page_that_was_asked_for_and_left_out_of_the_package_is_said_at_the_start(

@@ -130,7 +130,7 @@ def test_of_many_patterns_the_standard_detail_tells_how_many_more_there_are() ->
     (full,) = view(many, Wanted(), "full", limit=100_000)["relationships"]
     assert len(full["patterns"]) == 30
     (touching,) = view(many, Wanted(frozenset({"L29"})), None, limit=100_000)["relationships"] or [None]
-    assert touching is None, "L29 is no label of the schema"
+    assert touching is None, "L29 is not a label of the schema"
 
 
 LARGE = schema(

@@ -70,7 +70,7 @@ _LONGEST_CHUNK = 0xFFFF
 
 
 class BadMessage(Exception):
-    """What came is no Bolt, or more than is taken."""
+    """What came is not Bolt, or is more than is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ async def read_message(reader: asyncio.StreamReader, *, limit: int | None = None
     ``limit`` is in bytes of the message itself, without the headers of its chunks.
 
     Raises:
-        BadMessage: It is no structure, or longer than ``limit``.
+        BadMessage: It is not a structure, or is longer than ``limit``.
         asyncio.IncompleteReadError: The other side went away.
     """
     raw, first, size = bytearray(), b"", 0
