@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "neo4j-m2m needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python3.13 demo)" >&2; exit 1; }
@@ -60,7 +60,7 @@ check: test checks  ## everything that CI runs
 checks: lint types exhaustive wheel conformance sam rie azure-package azure-worker databricks-bundle bench-smoke attack-smoke  ## what CI runs in addition to the tests, with the demo
 	$(BIN)/neo4j-m2m demo
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev  ## formatter, linter and the contracts of the imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -69,7 +69,7 @@ format: $(VENV)/.dev  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev  ## the type checker
 	$(BIN)/mypy
 
 # Resolved from the wheel's own metadata, without a list of exact versions: that is what a user gets.

@@ -122,6 +122,16 @@ def test_the_architecture_names_every_room_of_the_core_and_every_package() -> No
         assert f"<b>{name}</b>" in picture, f"docs/architecture.md does not draw {name}"
 
 
+def test_make_help_lists_every_target_on_one_screen() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    assert phony is not None
+    listed = re.findall(r"^([a-z-]+):.*## (.+)$", makefile, re.MULTILINE)
+    assert {name for name, _ in listed} == set(phony[1].replace("\\", "").split())
+    assert len(listed) <= 40
+    assert max(len(f"  make {name:20} {text}") for name, text in listed) <= 120
+
+
 def test_the_hooks_run_what_make_lint_runs() -> None:
     recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
