@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from core.errors import LocalError
+from core.settings import Settings
 from local.console import Console
 from local.database import embedded_database
 from local.emulators.callers import Caller
@@ -91,11 +93,16 @@ class _Child:
 
 @contextmanager
 def _started(console: Console, *arguments: str) -> Iterator[_Child]:
-    """Run a command until the context is left; its output goes on to ``console``, except the log."""
+    """Run a command until the context is left; its output goes on to ``console``, except the log.
+
+    It gets no setting of this process but where files are kept: a policy or a form of answers would change the demo.
+    """
     command = [sys.executable, "-m", "cli.main", *arguments]
+    kept = {LocalSettings.variable(field) for field in LocalSettings.model_fields.keys() - Settings.model_fields.keys()}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("NEO4J_") or name in kept}
     log: list[dict[str, Any]] = []
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environ
     ) as process:
         listener = threading.Thread(target=_listen, args=(process.stderr, log, console))
         listener.start()

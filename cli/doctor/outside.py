@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -33,6 +35,9 @@ _WARM_CALLS = 5
 _READ = "RETURN 1 AS one"
 _WRITE = "CREATE (n:NeverMade) DELETE n"
 """Leaves nothing behind even where it is not refused."""
+
+_MARKED = re.compile(r"<(untrusted-data-[0-9a-f]+)>\n(?P<data>.*)\n</\1>", re.DOTALL)
+"""Data in a text, between boundaries; `core.tools.answer` puts them there."""
 
 
 @dataclass
@@ -216,7 +221,7 @@ def _rule(look: _Look) -> Finding:
             'Which rule decides is told to no caller: the audit log has it, or a rule with tools = ["doctor", …].',
         )
     result = _call(look, "doctor", {})
-    content = result.get("structuredContent") or {}
+    content = _payload(result)
     look.inside = [Finding(**finding) for finding in content.get("findings", [])]
     return Finding("rule", "ok", f"{content.get('rule')}.")
 
@@ -225,8 +230,7 @@ def _read(look: _Look) -> Finding:
     if "read-cypher" not in look.tools:
         return Finding("read", "warning", "This caller may not use read-cypher.")
     result = _call(look, "read-cypher", {"query": _READ})
-    content = result.get("structuredContent") or {}
-    if result.get("isError") or content.get("rows") != [[1]]:
+    if result.get("isError") or _payload(result).get("rows") != [[1]]:
         return Finding("read", "failed", _text(result), "Look at the server's log: it names the broken link.")
     return Finding("read", "ok", "A read is answered.")
 
@@ -270,6 +274,19 @@ def _call(look: _Look, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return result
     refused = body.get("error") or {}
     return {"isError": True, "content": [{"text": refused.get("message", "")}]}
+
+
+def _payload(result: dict[str, Any]) -> dict[str, Any]:
+    """What a tool answered; from its text if the server sends no `structuredContent` (NEO4J_M2M_ANSWER_FORM=text)."""
+    if isinstance(result.get("structuredContent"), dict):
+        return dict(result["structuredContent"])
+    text = "".join(str(part.get("text", "")) for part in result.get("content", []))
+    marked = _MARKED.search(text)
+    try:
+        payload = json.loads(marked["data"] if marked else text)
+    except ValueError:
+        return {}
+    return payload if isinstance(payload, dict) else {}
 
 
 def _text(result: dict[str, Any]) -> str:

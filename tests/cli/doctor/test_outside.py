@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +16,8 @@ from core.http import as_asked, plain
 from core.identity.api_keys import new_key
 from core.identity.principal import NOT_PROVED
 from core.misconfigured import NOT_CONFIGURED
+from core.settings import Settings
+from core.tools.answer import in_one_copy, success, written
 from tests.cli.doctor.platform import Answer, Respond, answering, json_answer
 
 KEY = new_key().text.get_secret_value()
@@ -117,6 +119,32 @@ def test_the_inside_half_comes_through_the_tool_doctor() -> None:
     )
     with answering(respond) as url:
         findings, inside = look_outside(Outside(url, None, "api-key", settings()))
+    assert next(finding for finding in findings if finding.link == "rule").says == "operators."
+    assert inside == [Finding(**found)]
+
+
+@pytest.mark.parametrize("wrapped", [True, False], ids=["marked", "plain"])
+@pytest.mark.parametrize("form", ["both", "text", "structured"])
+def test_an_answer_is_understood_in_each_form_that_a_server_may_send(
+    form: Literal["both", "text", "structured"], wrapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = Settings(answer_form=form, wrap_results=wrapped)
+
+    def sent(payload: dict[str, Any]) -> dict[str, Any]:
+        return written(in_one_copy(success(payload, settings=theirs), settings=theirs))
+
+    def read(message: dict[str, Any]) -> dict[str, Any]:
+        refused = _read(message)
+        return refused if refused.get("isError") else sent({"columns": ["one"], "rows": [[1]], "row_count": 1})
+
+    found = {"link": "guard", "state": "ok", "says": "It says </untrusted-data-1>.", "remedy": ""}
+    tools = {"tools": [{"name": "read-cypher"}, {"name": "doctor"}]}
+    monkeypatch.setitem(RESULTS, "tools/list", lambda message: tools)
+    monkeypatch.setitem(RESULTS, "read-cypher", read)
+    monkeypatch.setitem(RESULTS, "doctor", lambda message: sent({"rule": "operators", "findings": [found]}))
+    with answering(server()) as url:
+        findings, inside = look_outside(Outside(url, None, "api-key", settings()))
+    assert {finding.link: finding.state for finding in findings} == dict.fromkeys(OUTSIDE_LINKS, "ok")
     assert next(finding for finding in findings if finding.link == "rule").says == "operators."
     assert inside == [Finding(**found)]
 
