@@ -88,7 +88,11 @@ def look_outside(outside: Outside) -> tuple[list[Finding], list[Finding]]:
             _write,
             _latency,
         ):
-            finding = step(look)
+            try:
+                finding = step(look)
+            except httpx2.HTTPError as error:
+                says = f"There is no answer ({type(error).__name__})."
+                finding = Finding(OUTSIDE_LINKS[len(found)], "failed", says, "Look at the server's log.")
             found.append(finding)
             if finding.state == "failed" and finding.link not in ("closed", "discovery", "health", "write refused"):
                 break
@@ -97,10 +101,7 @@ def look_outside(outside: Outside) -> tuple[list[Finding], list[Finding]]:
 
 def _closed(look: _Look) -> Finding:
     """Nobody may enter without a proof."""
-    try:
-        answer = _post(look, "tools/list", {}, proven=False)
-    except httpx2.HTTPError as error:
-        return Finding("closed", "failed", f"There is no answer ({type(error).__name__}).", "Look at the server's log.")
+    answer = _post(look, "tools/list", {}, proven=False)
     if answer.status_code in (401, 403) or 300 <= answer.status_code < 400:
         return Finding("closed", "ok", f"A call without a proof is refused ({answer.status_code}).")
     if answer.status_code == 200 and "result" in object_in(answer):
@@ -160,12 +161,7 @@ def _admitted(look: _Look) -> Finding:
         "clientInfo": {"name": "neo4j-m2m doctor", "version": "1"},
     }
     begun = time.perf_counter()
-    try:
-        answer = _post(look, "initialize", hello)
-    except httpx2.HTTPError as error:
-        return Finding(
-            "admitted", "failed", f"There is no answer ({type(error).__name__}).", "Look at the server's log."
-        )
+    answer = _post(look, "initialize", hello)
     look.first_ms = (time.perf_counter() - begun) * 1000
     result = object_in(answer).get("result")
     if answer.status_code != 200 or not isinstance(result, dict):
@@ -205,8 +201,11 @@ def _health(look: _Look) -> Finding:
 
 
 def _tools(look: _Look) -> Finding:
-    result = object_in(_post(look, "tools/list", {})).get("result")
-    listed = result.get("tools") if isinstance(result, dict) else None
+    answer = _post(look, "tools/list", {})
+    result = object_in(answer).get("result")
+    if not isinstance(result, dict):
+        return Finding("tools", "failed", *cause_of(answer, look.asked.platform, _who(look)))
+    listed = result.get("tools")
     look.tools = [str(tool.get("name")) for tool in listed] if isinstance(listed, list) else []
     if not look.tools:
         return Finding("tools", "failed", "No tool is listed.", "Give the caller's rule some `tools`.")
@@ -250,7 +249,9 @@ def _latency(look: _Look) -> Finding:
     times = []
     for _ in range(_WARM_CALLS):
         begun = time.perf_counter()
-        _post(look, "ping", {})
+        answer = _post(look, "ping", {})
+        if answer.status_code != 200:
+            return Finding("latency", "warning", *cause_of(answer, look.asked.platform, _who(look)))
         times.append((time.perf_counter() - begun) * 1000)
     return Finding(
         "latency", "ok", f"First answer {look.first_ms or 0:.0f} ms, then {statistics.median(times):.0f} ms (median)."

@@ -76,6 +76,10 @@ def _ours(answer: httpx2.Response, said: str, who: str) -> Cause | None:
         return said, "End the URL in /mcp."
     if status == 421:
         return said, "Call the server by localhost or 127.0.0.1, or start it with callers who prove who they are."
+    if status == 429 and "error" in object_in(answer):
+        return said, "Wait, and call less often; or raise the limits of this caller's rule in the policy."
+    if status == 500 and "error" in object_in(answer):
+        return said, "Look at the server's log."
     if status == 503 and said.startswith(CANNOT_CHECK):
         return said, "The issuer's keys or the key ring are out of reach: open the way from the server to them."
     return None

@@ -11,7 +11,7 @@ from typing import Any
 
 Answer = tuple[int, dict[str, str], bytes]
 Respond = Callable[[str, str, dict[str, str], bytes], Answer]
-"""Method, path, headers (lower case) and body; to status, headers and body."""
+"""Method, path, headers (lower case) and body; to status, headers and body. Status 0 closes the connection instead."""
 
 
 def json_answer(status: int, document: Any, **headers: str) -> Answer:
@@ -30,6 +30,9 @@ def answering(respond: Respond) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, sent, content = respond(self.command, self.path, headers, body)
+            if not status:
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in {**sent, "content-length": str(len(content))}.items():
                 self.send_header(name, value)

@@ -281,6 +281,15 @@ FAULTS: dict[str, tuple[str | None, dict[str, Any], str, str]] = {
         "Its log",
     ),
     "a caller without tools": (None, {"tools/list": json_answer(200, {"result": {"tools": []}})}, "tools", "`tools`"),
+    "a caller who has used up their calls": (
+        None,
+        {"tools/list": ours(429, "You may make 2 calls a minute. Try again in 30 s.", retry_after="30")},
+        "tools",
+        "call less often",
+    ),
+    "a server that dies while it is looked at": (None, {"tools/list": (0, {}, b"")}, "tools", "There is no answer"),
+    "a server that dies at the first call": ("aws", {"proven": (0, {}, b"")}, "admitted", "There is no answer"),
+    "a server that dies before a proof is looked at": (None, {"unproven": (0, {}, b"")}, "closed", "no answer"),
     "a read that fails": (
         None,
         {"read-cypher": json_answer(200, {"result": NO_DATABASE})},
@@ -300,6 +309,14 @@ FAULTS: dict[str, tuple[str | None, dict[str, Any], str, str]] = {
 def test_a_fault_is_named_and_so_is_what_mends_it(fault: str) -> None:
     platform, changed, link, said = FAULTS[fault]
     assert said.lower() in failure(looked(server(**changed), platform), link).lower()
+
+
+def test_calls_that_are_refused_are_no_measure_of_time() -> None:
+    refused = ours(429, "You may make 9 calls a minute. Try again in 30 s.")
+    found = {finding.link: finding for finding in looked(server(ping=refused))}
+    assert found["write refused"].state == "ok"
+    assert found["latency"].state == "warning"
+    assert "calls a minute" in found["latency"].says
 
 
 def test_a_reading_tool_that_writes_is_the_loudest_finding() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,11 +12,14 @@ import pytest
 
 from aws_lambda.identity import iam_caller
 from cli.doctor.refusals import cause_of
+from core.access.grant import Grant, read_only
+from core.access.limits import CallLimits
 from core.application import Application, Authenticate
 from core.errors import SettingsError
 from core.http import Request
 from core.identity.bearer import BearerDoor
 from core.identity.issuers import parse_issuers
+from core.identity.principal import LOCAL_PRINCIPAL, Principal
 from core.identity.resource_metadata import ResourceMetadata
 from core.identity.tokens import TokenVerifier
 from core.misconfigured import Misconfigured
@@ -24,7 +28,12 @@ from local.emulators.issuer import Issuer
 from tests.core.identity.platforms import APP_ID, issuers, served
 
 ACCEPT = ("accept", "application/json, text/event-stream")
+JSON = ("content-type", "application/json")
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+
+
+async def nobody(request: Request) -> Principal:
+    return LOCAL_PRINCIPAL
 
 
 @pytest.fixture
@@ -40,18 +49,22 @@ def door_of(issuer: Issuer, **options: str) -> BearerDoor:
 
 
 async def remedy(
-    server: Application | Misconfigured | Authenticate, token: str = "", path: str = "/mcp", **options: Any
+    server: Application | Misconfigured | Authenticate,
+    token: str = "",
+    path: str = "/mcp",
+    platform: str | None = None,
+    **options: Any,
 ) -> str:
     """What ``doctor`` says mends the refusal of a call with ``token``."""
     if not isinstance(server, Application | Misconfigured):
         server = Application(Settings(), server, **options)
-    headers = [ACCEPT, ("content-type", "application/json")]
+    headers = [ACCEPT, JSON]
     if token:
         headers.append(("authorization", f"Bearer {token}"))
     response = await server.handle(Request("POST", path, tuple(headers), PING, "1"))
     answer = httpx2.Response(response.status, headers=response.headers, content=response.body)
     assert answer.status_code >= 400
-    _, mends = cause_of(answer, None, "--id agent")
+    _, mends = cause_of(answer, platform, "--id agent")
     return mends
 
 
@@ -88,6 +101,25 @@ async def test_a_caller_whom_no_rule_admits_needs_a_rule(issuer: Issuer) -> None
     mends = await remedy(door_of(issuer).authenticate, issuer.token("agent"), grant_for=lambda principal: None)
     assert mends.startswith("Add a rule")
     assert mends.endswith("--id agent")
+
+
+@pytest.mark.parametrize("platform", ["aws", "azure", "databricks", None])
+async def test_a_caller_with_too_many_calls_is_not_told_of_the_platforms_limits(platform: str | None) -> None:
+    def once_a_minute(principal: Principal) -> Grant:
+        return replace(read_only(principal), limits=CallLimits(calls_per_minute=1))
+
+    application = Application(Settings(), nobody, grant_for=once_a_minute)
+    served = await application.handle(Request("POST", "/mcp", (ACCEPT, JSON), PING, "1"))
+    assert served.status == 200
+    assert "limits of this caller's rule" in await remedy(application, platform=platform)
+
+
+@pytest.mark.parametrize("platform", ["aws", "azure", "databricks", None])
+async def test_a_failure_of_the_server_itself_is_in_its_own_log(platform: str | None) -> None:
+    async def broken(request: Request) -> Principal:
+        raise RuntimeError("canary-unforeseen")
+
+    assert await remedy(broken, platform=platform) == "Look at the server's log."
 
 
 async def test_a_path_where_nothing_is_ends_in_mcp(issuer: Issuer) -> None:
