@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import secrets
 import sys
 from collections.abc import Iterator
@@ -179,7 +181,9 @@ def invoke(settings: LocalSettings, console: Console, tool: str, arguments: dict
     agent = account.assume(Role(_AGENT), "session")
     request = SignedRequest("POST", MCP_PATH, "", [("host", "local"), *HEADERS.items()], tool_call(tool, arguments))
     arn = account.function_arn(_FUNCTION)
-    with _stored_secret(settings, console) as (_, environ), contextlib.redirect_stdout(sys.stderr):
+    logged = sys.stderr if logging.getLogger().isEnabledFor(logging.WARNING) else io.StringIO()
+    # The function counts its calls in lines on stdout, for CloudWatch.
+    with _stored_secret(settings, console) as (_, environ), contextlib.redirect_stdout(logged):
         become(Function("aws_lambda.app.handler", environ, arn=arn).environ)
         from aws_lambda.app import application, handler, loop
 

@@ -145,6 +145,7 @@ def test_invoke_prints_the_result_and_nothing_else(environ: dict[str, str], plat
     arguments = ["query=MATCH (a:Airport {faa: $faa}) RETURN a.name AS name", 'params={"faa": "JFK"}', "max_rows=1"]
     ended = finished("invoke", platform, "read-cypher", *arguments, environ=environ)
     assert ended.returncode == 0, ended.stderr
+    assert [line for line in ended.stderr.splitlines() if "Neo4j that runs on port" not in line] == []
     assert json.loads(ended.stdout)["rows"] == [["John F Kennedy Intl"]]
 
 
