@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from core.application import NOT_ADMITTED, NOTHING_HERE
-from core.identity.principal import CANNOT_CHECK, NOT_PROVED
+from core.identity.principal import CANNOT_CHECK, NO_CREDENTIAL, NOT_PROVED
 from core.misconfigured import NOT_CONFIGURED
 
 __all__ = ["cause_of", "object_in", "said_by"]
@@ -65,6 +65,8 @@ def _ours(answer: httpx2.Response, said: str, who: str) -> Cause | None:
     if said == NOT_CONFIGURED:
         return said, "Look at the server's log: it names the setting and the reason. Correct it, and deploy again."
     if status == 401 and said.startswith(NOT_PROVED):
+        if NO_CREDENTIAL in said:
+            return said, "Choose a proof with --auth. If one was sent, a proxy in front of the server has removed it."
         if "expired" in said:
             return said, "Get a new token, and look at the clocks of this machine and the server."
         if "audience" in said:

@@ -15,7 +15,7 @@ from typing import Protocol
 from core.errors import Forbidden, IssuerUnavailable, Unauthenticated
 from core.http import JSON_HEADERS, Request, Response, plain
 from core.identity.key_ring import KEY_PREFIX
-from core.identity.principal import CANNOT_CHECK, NOT_PROVED, Principal
+from core.identity.principal import CANNOT_CHECK, NO_CREDENTIAL, NOT_PROVED, Principal
 from core.identity.resource_metadata import ResourceMetadata, challenge
 from core.identity.tokens import TokenVerifier
 
@@ -66,7 +66,7 @@ class BearerDoor:
         try:
             return await prove(request)
         except Unauthenticated as refusal:
-            logger.info("request %s was refused with 401: %s", request.request_id, refusal)
+            logger.info("request %s was refused with 401: %s", request.request_id, str(refusal) or NO_CREDENTIAL)
             return self._unauthenticated(request, str(refusal))
         except Forbidden as refusal:
             logger.info("request %s was refused with 403: %s", request.request_id, refusal)
@@ -98,7 +98,7 @@ class BearerDoor:
 
     def _unauthenticated(self, request: Request, reason: str) -> Response:
         """RFC 6750 section 3.1: a caller that presented nothing learns where to get a token, but no error code."""
-        response = plain(401, f"{NOT_PROVED}: {reason or 'the request carries no credential'}.")
+        response = plain(401, f"{NOT_PROVED}: {reason or NO_CREDENTIAL}.")
         response.headers["www-authenticate"] = challenge(
             error="invalid_token" if reason else None,
             error_description=reason or None,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CANNOT_CHECK", "LOCAL_PRINCIPAL", "NOT_PROVED", "Identity", "Principal", "PrincipalKind"]
+__all__ = ["CANNOT_CHECK", "LOCAL_PRINCIPAL", "NOT_PROVED", "NO_CREDENTIAL", "Identity", "Principal", "PrincipalKind"]
 
 NOT_PROVED = "The caller's identity is not proved"
 CANNOT_CHECK = "The caller's identity cannot be checked now"
 """How this server's refusals of an unknown caller begin, with 401 and with 503. `doctor` knows them by it."""
+
+NO_CREDENTIAL = "the request carries no credential"
+"""Why a caller is unknown who presented nothing."""
 
 PrincipalKind = Literal[
     "managed_identity",

@@ -68,8 +68,15 @@ async def remedy(
     return mends
 
 
-async def test_a_call_without_a_credential_is_led_to_the_page_of_texts(issuer: Issuer) -> None:
-    assert "docs/troubleshooting.md" in await remedy(door_of(issuer).authenticate)
+async def test_a_call_without_a_credential_needs_one(issuer: Issuer) -> None:
+    assert await remedy(door_of(issuer).authenticate) == (
+        "Choose a proof with --auth. If one was sent, a proxy in front of the server has removed it."
+    )
+
+
+async def test_a_token_of_another_issuer_is_led_to_the_page_of_texts(issuer: Issuer) -> None:
+    stranger = issuer.token("agent", iss="https://unknown.example")
+    assert "docs/troubleshooting.md" in await remedy(door_of(issuer).authenticate, stranger)
 
 
 async def test_a_call_that_nobody_signed_is_led_to_the_page_of_texts() -> None:

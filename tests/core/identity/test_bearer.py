@@ -237,3 +237,15 @@ async def test_a_token_does_not_pass_for_an_api_key() -> None:
     door = BearerDoor(Anyone(ONE), api_keys=Keys())
     assert isinstance(await door.authenticate(request(("authorization", "Bearer a.b.c"))), Principal)
     assert (await refused(("x-api-key", "a.b.c"), by=door)).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [((), "the request carries no credential"), ((("x-api-key", "n4m_wrong"),), "the API key is not valid")],
+)
+async def test_the_log_says_why_a_caller_was_refused(
+    headers: tuple[tuple[str, str], ...], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "core.identity.bearer"):
+        await refused(*headers)
+    assert [line.getMessage().partition(": ")[2] for line in caplog.records] == [reason]
